@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/backoff.h"
+
+#include "base/bounds.h"
+#include "core/random.h"
+
+static int64_t doubled(int64_t first, int64_t last, uint32_t times)
+{
+    int64_t window = first;
+
+    for (uint32_t i = 0; i < times && window < last; i++)
+        window *= 2;
+    return window < last ? window : last;
+}
+
+int64_t fsh_core_backoff_ms(uint32_t failures, uint64_t random)
+{
+    return fsh_core_uniform(random,
+                            doubled(FSH_BACKOFF_FIRST_MS, FSH_BACKOFF_LAST_MS, failures - 1));
+}
+
+int64_t fsh_core_refused_ms(uint32_t refusals, int64_t pause_ms)
+{
+    return doubled(pause_ms, FSH_REFUSED_LAST_MS, refusals - 1);
+}
+
+struct fsh_mono fsh_core_gate_opens(const struct fsh_gate *gate)
+{
+    return fsh_mono_max(gate->retry_at, gate->closed_to);
+}
+
+void fsh_core_gate_enter(struct fsh_gate *gate, struct fsh_mono now)
+{
+    if (gate->failures > 0)
+        gate->retry_at = fsh_mono_add(now, FSH_EXCHANGE_MS);
+}
+
+bool fsh_core_gate_worked(struct fsh_gate *gate)
+{
+    bool failed_before = gate->failures > 0;
+
+    *gate = (struct fsh_gate){0};
+    return failed_before;
+}
+
+void fsh_core_gate_failed(struct fsh_gate *gate, struct fsh_mono now, int64_t retry_after_ms,
+                          uint64_t random)
+{
+    if (gate->failures < UINT32_MAX)
+        gate->failures++;
+    gate->retry_at = fsh_mono_add(now, fsh_core_backoff_ms(gate->failures, random));
+    if (retry_after_ms < 0)
+        return;
+    if (retry_after_ms > FSH_RETRY_AFTER_MS)
+        retry_after_ms = FSH_RETRY_AFTER_MS;
+    gate->closed_to = fsh_mono_max(gate->closed_to, fsh_mono_add(now, retry_after_ms));
+}

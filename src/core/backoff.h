@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FSH_CORE_BACKOFF_H
+#define FSH_CORE_BACKOFF_H
+
+#include "base/time.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Full jitter over a window that doubles from 1 s to 30 s (rule 6), after the failure number
+ * `failures`, counted from 1. */
+int64_t fsh_core_backoff_ms(uint32_t failures, uint64_t random);
+
+/* How long automatic sign-ins pause after refused credentials (rule 8): 30 s, doubling to 15 min.
+ * Without jitter: a pause that must not be undercut, or the account is locked out. */
+int64_t fsh_core_refused_ms(uint32_t refusals, int64_t pause_ms);
+
+/* The gate in front of one platform, shared by all its sessions. While the platform fails, one
+ * exchange at a time is let through to try it, and all others wait for what becomes of that. */
+struct fsh_gate {
+    struct fsh_mono retry_at;  /* nobody goes before */
+    struct fsh_mono closed_to; /* the platform's own Retry-After: not even a person goes before */
+    uint32_t failures;         /* in a row */
+};
+
+/* The moment from which an exchange may be sent. */
+struct fsh_mono fsh_core_gate_opens(const struct fsh_gate *gate);
+
+/* An exchange is sent: while the platform fails, the others wait until it must have ended. */
+void fsh_core_gate_enter(struct fsh_gate *gate, struct fsh_mono now);
+
+/* The platform answered like one that works. True when it had not before: those who wait at the
+ * gate are to look again. */
+bool fsh_core_gate_worked(struct fsh_gate *gate);
+
+/* It failed. retry_after_ms is -1 when it did not say. */
+void fsh_core_gate_failed(struct fsh_gate *gate, struct fsh_mono now, int64_t retry_after_ms,
+                          uint64_t random);
+
+#endif

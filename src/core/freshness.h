@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FSH_CORE_FRESHNESS_H
+#define FSH_CORE_FRESHNESS_H
+
+#include "base/time.h"
+
+#include <stdbool.h>
+
+/* The moments of one access token (rules 2 and 11), all counted from when its request was sent.
+ *
+ *   sent_at ....... background_at .. threshold_at ............ usable_until . expires_at
+ *           fresh                 ^ the timer     a caller      ^ callers wait
+ *                                   refreshes     refreshes
+ */
+struct fsh_freshness {
+    struct fsh_mono sent_at;
+    struct fsh_mono background_at;
+    struct fsh_mono threshold_at;
+    struct fsh_mono usable_until;
+    struct fsh_mono expires_at;
+};
+
+/* Rule 2: min(threshold, lifetime / 4). */
+int64_t fsh_core_threshold_ms(int64_t threshold_ms, int64_t lifetime_ms);
+
+/* Rule 11: usable ends max(1 s, min(30 s, lifetime / 10)) before expiry. */
+int64_t fsh_core_margin_ms(int64_t lifetime_ms);
+
+/* A token whose margin eats its life is never usable: a bad body (rule 11). */
+bool fsh_core_ever_usable(int64_t lifetime_ms);
+
+/* The moments of a token; `random` is uniform and places the timer within its jitter. */
+struct fsh_freshness fsh_core_freshness(struct fsh_mono sent_at, int64_t lifetime_ms,
+                                        int64_t threshold_ms, uint64_t random);
+
+/* Whether a caller who asks for min_valid_ms gets this token at once.
+ *
+ * No token can be asked to have more left than three quarters of its life: a caller who asks for
+ * more than a new token has would otherwise set off one refresh a call. */
+bool fsh_core_satisfies(const struct fsh_freshness *token, struct fsh_mono now,
+                        int64_t min_valid_ms);
+
+#endif

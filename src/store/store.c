@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/store.h"
+
+#include "base/error.h"
+#include "store/memory/memory.h"
+
+#include <freshet/status.h>
+#include <string.h>
+
+void fsh_store_kept_done(struct fsh_kept *kept)
+{
+    fsh_base_secret_done(&kept->refresh_token);
+    fsh_base_secret_done(&kept->device_key);
+    fsh_base_secret_done(&kept->device_group_key);
+}
+
+static int hand_out(const struct fsh_kept *kept, struct fsh_store_op *op)
+{
+    int status;
+
+    if (op->change.purpose == FSH_PURPOSE_REFRESH)
+        return fsh_base_secret_dup(&kept->refresh_token, &op->kept.refresh_token);
+    status = fsh_base_secret_dup(&kept->device_key, &op->kept.device_key);
+    if (status == FRESHET_OK)
+        status = fsh_base_secret_dup(&kept->device_group_key, &op->kept.device_group_key);
+    return status;
+}
+
+static void replace(struct fsh_kept *kept, struct fsh_store_op *op)
+{
+    if (!fsh_base_secret_empty(&op->kept.refresh_token))
+        fsh_base_secret_move(&kept->refresh_token, &op->kept.refresh_token);
+    else if (op->change.purpose == FSH_PURPOSE_SIGN_IN)
+        fsh_base_secret_done(&kept->refresh_token);
+    if (fsh_base_secret_empty(&op->kept.device_key))
+        return;
+    fsh_base_secret_move(&kept->device_key, &op->kept.device_key);
+    fsh_base_secret_move(&kept->device_group_key, &op->kept.device_group_key);
+}
+
+int fsh_store_keep(struct fsh_kept *kept, struct fsh_store_op *op)
+{
+    if (op->verdict != FSH_VERDICT_DONE)
+        return FRESHET_OK;
+    switch (op->change.kind) {
+    case FSH_CHANGE_LEASE:
+        return hand_out(kept, op);
+    case FSH_CHANGE_COMMIT:
+        replace(kept, op);
+        break;
+    case FSH_CHANGE_END:
+    case FSH_CHANGE_SIGN_OUT:
+    case FSH_CHANGE_LOSE:
+        fsh_base_secret_done(&kept->refresh_token);
+        break;
+    case FSH_CHANGE_READ:
+    case FSH_CHANGE_RELEASE:
+    case FSH_CHANGE_PARK:
+        break;
+    }
+    return FRESHET_OK;
+}
+
+static int no_store(const char *key, const char *where, struct freshet_error *error)
+{
+    return fsh_base_fail(error, FRESHET_ECONFIG,
+                         "%s = %s: no such kind of store; this version knows memory:", key, where);
+}
+
+int fsh_store_secrets_open(const char *where, struct fsh_secret_store **ret_store,
+                           struct freshet_error *error)
+{
+    if (strcmp(where, "memory:") != 0)
+        return no_store("secrets", where, error);
+    return fsh_store_memory_secrets(ret_store, error);
+}
+
+int fsh_store_tokens_open(const char *where, struct fsh_token_cache **ret_cache,
+                          struct freshet_error *error)
+{
+    if (strcmp(where, "memory:") != 0)
+        return no_store("tokens", where, error);
+    return fsh_store_memory_tokens(ret_cache, error);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FSH_STORE_STORE_H
+#define FSH_STORE_STORE_H
+
+#include "base/post.h"
+#include "base/secret.h"
+#include "core/record.h"
+#include "store/token.h"
+
+#include <freshet/error.h>
+
+/* Two contracts, because a refresh token must not live where access tokens do.
+ *
+ * Both are asynchronous. The engine submits an operation, which it owns and keeps in place until
+ * the store has called its `done`: on any thread, perhaps before submit returns, exactly once. A
+ * store completes the operations of one session in the order of their submission, and its effects
+ * are durable before it says so. It never waits for the engine. */
+
+/* The secrets that stand beside a record. Empty ones are absent. */
+struct fsh_kept {
+    struct fsh_secret refresh_token;
+    struct fsh_secret device_key;
+    struct fsh_secret device_group_key;
+};
+
+void fsh_store_kept_done(struct fsh_kept *kept);
+
+/* One change of one record. */
+struct fsh_store_op {
+    struct fsh_post post;                   /* for whoever brings it back to the engine */
+    void (*done)(struct fsh_store_op *op);
+    const char *session;                    /* its name; borrowed until done */
+    struct fsh_change change;
+    struct fsh_stamp now;                   /* of this host; a store with a clock of its own
+                                               (a database of many hosts) uses that */
+    struct fsh_kept kept;                   /* in: comes with a COMMIT; out: of a LEASE */
+    int status;                             /* out: FRESHET_OK, or FRESHET_ESTORE and the like */
+    enum fsh_verdict verdict;               /* out */
+    struct fsh_record record;               /* out: as it now is */
+    int64_t unresolved_ms;                  /* out: fsh_core_record_unresolved_ms */
+};
+
+struct fsh_secret_store;
+
+struct fsh_secret_store_ops {
+    void (*submit)(struct fsh_secret_store *store, struct fsh_store_op *op);
+    /* All operations are done, and none is submitted any more. */
+    void (*close)(struct fsh_secret_store *store);
+};
+
+struct fsh_secret_store {
+    const struct fsh_secret_store_ops *ops;
+};
+
+/* What becomes of the secrets beside a record with a change that took effect: the same in every
+ * store. `kept` is what stands there; `op->kept` is given and taken as fsh_change_kind says.
+ * FRESHET_ENOMEM leaves `kept` as it was. */
+int fsh_store_keep(struct fsh_kept *kept, struct fsh_store_op *op);
+
+enum fsh_cache_kind { FSH_CACHE_PUT, FSH_CACHE_GET, FSH_CACHE_DROP };
+
+/* One use of the token cache. The cache may forget at any time: a miss costs a refresh. */
+struct fsh_cache_op {
+    struct fsh_post post;
+    void (*done)(struct fsh_cache_op *op);
+    const char *session;
+    enum fsh_cache_kind kind;
+    struct fsh_token *token; /* PUT: a reference, the operation's; GET: out, likewise, or NULL */
+    int status;              /* out */
+};
+
+struct fsh_token_cache;
+
+struct fsh_token_cache_ops {
+    void (*submit)(struct fsh_token_cache *cache, struct fsh_cache_op *op);
+    void (*close)(struct fsh_token_cache *cache);
+};
+
+struct fsh_token_cache {
+    const struct fsh_token_cache_ops *ops;
+};
+
+/* Opens what a configuration names: "memory:" lives as long as it is open. FRESHET_ECONFIG for
+ * anything else. */
+int fsh_store_secrets_open(const char *where, struct fsh_secret_store **ret_store,
+                           struct freshet_error *error);
+int fsh_store_tokens_open(const char *where, struct fsh_token_cache **ret_cache,
+                          struct freshet_error *error);
+
+#endif
