@@ -4,6 +4,7 @@
 
 #include "base/time.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A binary heap of timers, the earliest first. The nodes are embedded in what they wake; the heap
@@ -11,6 +12,7 @@
 struct fsh_timer {
     struct fsh_mono at; /* changed only through fsh_base_heap_set */
     size_t place;       /* 1 + index in the heap; 0: not in it */
+    bool call;          /* the owner's mark: what kind of thing it wakes */
 };
 
 struct fsh_heap {

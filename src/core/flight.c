@@ -335,6 +335,11 @@ static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict 
         return;
     }
     core->reserved = core->record.lease.generation;
+    if (core->closing) {
+        core->result = (struct fsh_result){.kind = FSH_RESULT_LOCAL};
+        fsh_core_begin(core, FSH_STEP_RELEASE, now, fx);
+        return;
+    }
     core->replay = core->errand == FSH_ERRAND_REFRESH && core->unresolved_ms >= 0;
     if (core->replay && core->policy->rotating) {
         if (core->unresolved_ms >= core->policy->grace_ms) {

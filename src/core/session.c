@@ -85,6 +85,8 @@ void fsh_core_settle(struct fsh_core *core, struct fsh_now *now, struct fsh_effe
     core->step = FSH_STEP_IDLE;
     core->loaded = true;
     fsh_core_put(fx, FSH_EFFECT_WAKE);
+    if (core->closing)
+        return;
     if (core->record.phase != FSH_PHASE_LIVE)
         fsh_core_withdraw(core, fx);
     else if (core->record.generation > core->published)
@@ -203,6 +205,8 @@ static bool must_end(const struct fsh_core *core, const struct fsh_now *now)
 
 static void choose(struct fsh_core *core, struct fsh_now *now, struct fsh_effects *fx)
 {
+    if (core->closing)
+        return;
     if (!core->loaded) {
         if (core->store_at.ms <= now->mono.ms) {
             fsh_core_begin(core, FSH_STEP_READ, now, fx);
@@ -357,6 +361,36 @@ void fsh_core_sign_out(struct fsh_core *core, struct fsh_now now, bool hold,
     fsh_core_flight_over(core, &now, fx);
     fsh_core_begin(core, FSH_STEP_SIGN_OUT, &now, fx);
     fsh_core_advance(core, &now, fx);
+}
+
+void fsh_core_close(struct fsh_core *core, struct fsh_now now, struct fsh_effects *fx)
+{
+    bool rotation = core->errand == FSH_ERRAND_REFRESH && core->policy->rotating;
+
+    core->closing = true;
+    core->suspect = 0;
+    if (core->step == FSH_STEP_SEND && !rotation) {
+        fsh_core_put(fx, FSH_EFFECT_CANCEL);
+        core->result = (struct fsh_result){.kind = FSH_RESULT_UNKNOWN};
+        fsh_core_flight_over(core, &now, fx);
+        fsh_core_begin(core, FSH_STEP_RELEASE, &now, fx);
+    } else if (core->step == FSH_STEP_LEASE && !core->in_air) {
+        core->step = FSH_STEP_IDLE;
+    }
+    fsh_core_advance(core, &now, fx);
+}
+
+bool fsh_core_closed(const struct fsh_core *core)
+{
+    return core->closing && core->step == FSH_STEP_IDLE;
+}
+
+void fsh_core_abandon(struct fsh_core *core)
+{
+    core->closing = true;
+    core->in_air = false;
+    core->step = FSH_STEP_IDLE;
+    core->wake_at = FSH_NEVER;
 }
 
 struct fsh_mono fsh_core_wake_at(const struct fsh_core *core)

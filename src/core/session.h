@@ -218,6 +218,7 @@ struct fsh_core {
     uint64_t suspect;          /* generation that a probe is to be sent for; 0: none */
     uint64_t probed;           /* generation that the probe in the air was sent with */
     struct fsh_mono probe_at;  /* not before */
+    bool closing;
     bool clean;                /* this attempt has surely not spent the refresh token */
     bool replay;               /* an earlier attempt may have spent it */
 };
@@ -267,6 +268,16 @@ void fsh_core_adopted(struct fsh_core *core, struct fsh_now now, uint64_t ticket
 /* The platform's answer to an FSH_EFFECT_SEND. */
 void fsh_core_answered(struct fsh_core *core, struct fsh_now now, uint64_t ticket,
                        const struct fsh_result *result, struct fsh_effects *fx);
+
+/* Nothing new begins any more. What must not be lost (a rotation in the air, a change that is to be
+ * written) goes on; other exchanges are given up and their lease goes back. */
+void fsh_core_close(struct fsh_core *core, struct fsh_now now, struct fsh_effects *fx);
+
+/* Whether nothing is left to be done after fsh_core_close. */
+bool fsh_core_closed(const struct fsh_core *core);
+
+/* The time for that is over. */
+void fsh_core_abandon(struct fsh_core *core);
 
 /* When fsh_core_tick is due; FSH_NEVER when only an event can change anything. */
 struct fsh_mono fsh_core_wake_at(const struct fsh_core *core);

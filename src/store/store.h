@@ -59,13 +59,15 @@ int fsh_store_keep(struct fsh_kept *kept, struct fsh_store_op *op);
 
 enum fsh_cache_kind { FSH_CACHE_PUT, FSH_CACHE_GET, FSH_CACHE_DROP };
 
-/* One use of the token cache. The cache may forget at any time: a miss costs a refresh. */
+/* One use of the token cache. The cache may forget at any time: a miss costs a refresh. It never
+ * goes back: a PUT of an older generation than it has is ignored, and so is a DROP. */
 struct fsh_cache_op {
     struct fsh_post post;
     void (*done)(struct fsh_cache_op *op);
     const char *session;
     enum fsh_cache_kind kind;
     struct fsh_token *token; /* PUT: a reference, the operation's; GET: out, likewise, or NULL */
+    uint64_t generation;     /* DROP: that one and any older */
     int status;              /* out */
 };
 

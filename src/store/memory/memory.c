@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Both stores are a tree of entries by the session's name, under one lock. */
+/* Both stores are a tree of rows by the session's name, under one lock. */
 struct tree {
     pthread_mutex_t lock;
     void *root;
 };
 
-struct entry {
+struct row {
     char *name;
     struct fsh_record record;
     struct fsh_kept kept;
@@ -35,69 +35,69 @@ struct tokens {
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
+    return strcmp(((const struct row *)a)->name, ((const struct row *)b)->name);
 }
 
-static void entry_free(void *node)
+static void row_free(void *node)
 {
-    struct entry *entry = node;
+    struct row *row = node;
 
-    fsh_store_kept_done(&entry->kept);
-    fsh_token_unref(entry->token);
-    free(entry->name);
-    free(entry);
+    fsh_store_kept_done(&row->kept);
+    fsh_token_unref(row->token);
+    free(row->name);
+    free(row);
 }
 
-static struct entry *entry_new(const char *name)
+static struct row *row_new(const char *name)
 {
-    struct entry *entry = calloc(1, sizeof(*entry));
+    struct row *row = calloc(1, sizeof(*row));
 
-    if (!entry)
+    if (!row)
         return NULL;
-    entry->name = strdup(name);
-    if (!entry->name) {
-        free(entry);
+    row->name = strdup(name);
+    if (!row->name) {
+        free(row);
         return NULL;
     }
-    return entry;
+    return row;
 }
 
-/* The entry of that name, made when there is none; NULL without memory. */
-static struct entry *find_or_add(struct tree *tree, const char *name)
+/* The row of that name, made when there is none; NULL without memory. */
+static struct row *find_or_add(struct tree *tree, const char *name)
 {
-    struct entry *entry = entry_new(name);
-    struct entry **found;
+    struct row *row = row_new(name);
+    struct row **found;
 
-    if (!entry)
+    if (!row)
         return NULL;
-    found = tsearch(entry, &tree->root, by_name);
-    if (!found || *found != entry)
-        entry_free(entry);
+    found = tsearch(row, &tree->root, by_name);
+    if (!found || *found != row)
+        row_free(row);
     return found ? *found : NULL;
 }
 
 static void tree_done(struct tree *tree)
 {
-    tdestroy(tree->root, entry_free);
+    tdestroy(tree->root, row_free);
     (void)pthread_mutex_destroy(&tree->lock);
 }
 
 static void apply(struct tree *tree, struct fsh_store_op *op)
 {
-    struct entry *entry = find_or_add(tree, op->session);
+    struct row *row = find_or_add(tree, op->session);
     struct fsh_record record;
 
     op->status = FRESHET_ENOMEM;
-    if (!entry)
+    if (!row)
         return;
-    record = entry->record;
+    record = row->record;
     op->verdict = fsh_core_record_apply(&record, &op->change, op->now);
-    op->status = fsh_store_keep(&entry->kept, op);
+    op->status = fsh_store_keep(&row->kept, op);
     if (op->status != FRESHET_OK)
         return;
     if (op->verdict == FSH_VERDICT_DONE)
-        entry->record = record;
-    op->record = entry->record;
+        row->record = record;
+    op->record = row->record;
     op->unresolved_ms = fsh_core_record_unresolved_ms(&record, op->change.attempt, op->now);
 }
 
@@ -119,20 +119,35 @@ static void secrets_close(struct fsh_secret_store *store)
     free(secrets);
 }
 
+static void replace(struct row *row, struct fsh_token *token)
+{
+    fsh_token_unref(row->token);
+    row->token = token;
+}
+
+static void put(struct row *row, struct fsh_cache_op *op)
+{
+    if (row->token && row->token->generation > op->token->generation)
+        return;
+    replace(row, op->token);
+    op->token = NULL;
+}
+
 static void use(struct tree *tree, struct fsh_cache_op *op)
 {
-    struct entry *entry = find_or_add(tree, op->session);
+    struct row *row = find_or_add(tree, op->session);
 
-    op->status = entry ? FRESHET_OK : FRESHET_ENOMEM;
-    if (!entry)
+    op->status = row ? FRESHET_OK : FRESHET_ENOMEM;
+    if (!row)
         return;
     if (op->kind == FSH_CACHE_GET) {
-        op->token = fsh_token_ref(entry->token);
+        op->token = fsh_token_ref(row->token);
         return;
     }
-    fsh_token_unref(entry->token);
-    entry->token = op->kind == FSH_CACHE_PUT ? op->token : NULL;
-    op->token = NULL;
+    if (op->kind == FSH_CACHE_PUT)
+        put(row, op);
+    else if (row->token && row->token->generation <= op->generation)
+        replace(row, NULL);
 }
 
 static void tokens_submit(struct fsh_token_cache *cache, struct fsh_cache_op *op)

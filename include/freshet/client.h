@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FRESHET_CLIENT_H
+#define FRESHET_CLIENT_H
+
+#include <freshet/error.h>
+#include <freshet/export.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** One platform, with its sessions, stores and one background thread. */
+struct freshet;
+
+/** What freshet_open needs to know. All strings are copied. Initialise with FRESHET_OPTIONS_INIT, so
+ *  that a program built today means the same to the library of tomorrow. */
+struct freshet_options {
+    /** sizeof(struct freshet_options). */
+    size_t size;
+    /** The platform's base URL, such as "https://api.example.com": https, or http to loopback. */
+    const char *url;
+    /** Further origins that the headers may go to, `origins_count` of them; NULL for none. */
+    const char *const *origins;
+    size_t origins_count;
+    /** How the platform speaks; NULL for "partner". */
+    const char *profile;
+    /** Where refresh tokens are kept; NULL for "memory:". */
+    const char *secrets;
+    /** Where access tokens are kept; NULL for "memory:". */
+    const char *tokens;
+    /** Time left of a token at which it is refreshed, in milliseconds; 0 for 300,000. */
+    int64_t threshold_ms;
+    /** File of the CA certificates to trust; NULL for libcurl's own. */
+    const char *ca_file;
+    /** Proxy towards the platform; NULL for what the environment says. Never used to loopback. */
+    const char *proxy;
+};
+
+/** The defaults. */
+#define FRESHET_OPTIONS_INIT {sizeof(struct freshet_options), 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+/** Opens a platform: checks the options, opens the stores, starts the background thread. Sends
+ *  nothing yet.
+ *
+ *  @param options      what to open; borrowed.
+ *  @param ret_freshet  the handle; the caller closes it with freshet_close.
+ *  @param error        detail of a failure, or NULL.
+ *  @return FRESHET_OK; FRESHET_EINVAL, FRESHET_ECONFIG or FRESHET_EINSECURE for options that cannot
+ *          be; FRESHET_ESTORE; FRESHET_ELIMIT; FRESHET_ENOMEM.
+ *
+ *  Any thread. The handle may be used by all threads of this process, but not after fork(2): in the
+ *  child every call returns FRESHET_EFORKED until the child opens a handle of its own. */
+FRESHET_EXPORT int freshet_open(const struct freshet_options *options,
+                                struct freshet **ret_freshet, struct freshet_error *error);
+
+/** Closes the platform and all its sessions. Callers who wait are told FRESHET_ECLOSED. Returns when
+ *  what must not be lost (a refresh with a rotating refresh token in the air) has landed, after 15
+ *  seconds at the most. NULL is allowed. No other call may be made with the handle or one of its
+ *  sessions from the moment this one begins; headers that were taken stay valid. */
+FRESHET_EXPORT void freshet_close(struct freshet *freshet);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

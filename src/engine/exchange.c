@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* From the core's errands to messages of the profile, and from replies to results. */
+
+#include "base/error.h"
+#include "engine/internal.h"
+
+#include <freshet/status.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const enum fsh_exchange_kind kind_of_errand[] = {
+    [FSH_ERRAND_REFRESH] = FSH_EXCHANGE_REFRESH,
+    [FSH_ERRAND_SIGN_IN] = FSH_EXCHANGE_SIGN_IN,
+    [FSH_ERRAND_MFA] = FSH_EXCHANGE_MFA,
+    [FSH_ERRAND_NEW_PASSWORD] = FSH_EXCHANGE_NEW_PASSWORD,
+    [FSH_ERRAND_PROBE] = FSH_EXCHANGE_PROBE,
+};
+
+void fsh_engine_failure(struct fsh_session *session, int http, const char *code,
+                        const char *detail)
+{
+    session->failed_http = http;
+    (void)snprintf(session->failed_code, sizeof(session->failed_code), "%.*s",
+                   (int)sizeof(session->failed_code) - 1, code);
+    (void)snprintf(session->failed_detail, sizeof(session->failed_detail), "%.*s",
+                   (int)sizeof(session->failed_detail) - 1, detail);
+}
+
+void fsh_engine_request_free(struct fsh_request *request)
+{
+    LIST_REMOVE(request, in_session);
+    fsh_profile_message_done(&request->message);
+    fsh_token_unref(request->token);
+    free(request);
+}
+
+void fsh_engine_cancel(struct fsh_session *session, bool (*which)(const struct fsh_request *))
+{
+    struct fsh_request *request = LIST_FIRST(&session->requests);
+
+    while (request) {
+        struct fsh_request *next = LIST_NEXT(request, in_session);
+
+        if (!which || which(request)) {
+            session->engine->io.cancel(session->engine->io.data, request);
+            fsh_engine_request_free(request);
+        }
+        request = next;
+    }
+}
+
+/* ---- asking ------------------------------------------------------------------------------ */
+
+static int request_new(struct fsh_session *session, enum fsh_exchange_kind kind,
+                       const struct fsh_question *question, struct fsh_request **ret_request)
+{
+    const struct fsh_profile *profile = session->engine->options.profile;
+    struct fsh_request *request = calloc(1, sizeof(*request));
+    int status;
+
+    if (!request)
+        return FRESHET_ENOMEM;
+    request->session = session;
+    request->kind = kind;
+    LIST_INSERT_HEAD(&session->requests, request, in_session);
+    status = fsh_profile_ask(profile, kind, question, &request->message);
+    if (status == FRESHET_OK && request->message.authorized)
+        request->token = fsh_token_ref(session->token);
+    if (status == FRESHET_OK && request->message.authorized && !request->token)
+        status = FRESHET_EUNAVAILABLE;
+    if (status != FRESHET_OK) {
+        fsh_engine_request_free(request);
+        return status;
+    }
+    *ret_request = request;
+    return FRESHET_OK;
+}
+
+static const char *username_of(const struct fsh_session *session)
+{
+    if (!fsh_base_secret_empty(&session->input.username))
+        return fsh_base_secret_reveal(&session->input.username);
+    return session->credentials.username ? session->credentials.username : "";
+}
+
+static const struct fsh_secret *device_part(const struct fsh_secret *part)
+{
+    return fsh_base_secret_empty(part) ? NULL : part;
+}
+
+static int ask_sign_in(struct fsh_session *session, struct fsh_request **ret_request)
+{
+    struct fsh_secret password = {0};
+    struct freshet_error error;
+    struct fsh_question question = {
+        .username = username_of(session),
+        .password = &password,
+        .device_key = device_part(&session->leased.device_key),
+        .device_group_key = device_part(&session->leased.device_group_key),
+    };
+    int status;
+
+    if (!fsh_base_secret_empty(&session->input.password))
+        status = fsh_base_secret_dup(&session->input.password, &password);
+    else
+        status = fsh_engine_password(&session->credentials, &password, &error);
+    if (status == FRESHET_ECONFIG)
+        fsh_engine_failure(session, 0, "", error.message);
+    if (status == FRESHET_OK)
+        status = fsh_base_secret_copy(question.username, strlen(question.username),
+                                      &session->challenge_username);
+    if (status == FRESHET_OK)
+        status = request_new(session, FSH_EXCHANGE_SIGN_IN, &question, ret_request);
+    fsh_base_secret_done(&password);
+    return status;
+}
+
+static int ask(struct fsh_session *session, enum fsh_errand errand,
+               struct fsh_request **ret_request)
+{
+    struct fsh_question question = {
+        .username = fsh_base_secret_reveal(&session->challenge_username),
+        .session = &session->challenge_session,
+        .code = &session->input.code,
+        .new_password = &session->input.new_password,
+        .refresh_token = &session->leased.refresh_token,
+        .remember_device = session->input.remember_device,
+        .mfa_enabled = -1,
+    };
+
+    if (errand == FSH_ERRAND_SIGN_IN)
+        return ask_sign_in(session, ret_request);
+    return request_new(session, kind_of_errand[errand], &question, ret_request);
+}
+
+int fsh_engine_send(struct fsh_session *session, uint64_t ticket, enum fsh_errand errand)
+{
+    struct fsh_io *io = &session->engine->io;
+    struct fsh_request *request;
+    int status = ask(session, errand, &request);
+
+    if (status != FRESHET_OK)
+        return status;
+    request->ticket = ticket;
+    request->fresh_connection = errand == FSH_ERRAND_REFRESH && session->policy.rotating;
+    status = io->send(io->data, request);
+    if (status != FRESHET_OK)
+        fsh_engine_request_free(request);
+    return status;
+}
+
+void fsh_engine_send_call(struct fsh_call *call)
+{
+    static const enum fsh_exchange_kind kinds[] = {
+        [FSH_CALL_MFA_SETTINGS_GET] = FSH_EXCHANGE_MFA_SETTINGS_GET,
+        [FSH_CALL_MFA_SETTINGS_PUT] = FSH_EXCHANGE_MFA_SETTINGS_PUT,
+        [FSH_CALL_TOTP_GET] = FSH_EXCHANGE_TOTP_GET,
+        [FSH_CALL_TOTP_PUT] = FSH_EXCHANGE_TOTP_PUT,
+    };
+    struct fsh_question question = {
+        .code = &call->in.code,
+        .mfa_enabled = call->in.mfa_enabled,
+        .mfa_method = call->in.mfa_method[0] ? call->in.mfa_method : NULL,
+    };
+    struct fsh_io *io = &call->session->engine->io;
+    struct fsh_request *request;
+    int status = request_new(call->session, kinds[call->kind], &question, &request);
+
+    if (status != FRESHET_OK) {
+        fsh_engine_finish(call, status, -1);
+        return;
+    }
+    request->call = call;
+    status = io->send(io->data, request);
+    if (status == FRESHET_OK)
+        return;
+    fsh_engine_request_free(request);
+    fsh_engine_finish(call, status, -1);
+}
+
+/* ---- answers ----------------------------------------------------------------------------- */
+
+static enum fsh_result_kind result_kind(enum fsh_outcome outcome)
+{
+    switch (outcome) {
+    case FSH_OUTCOME_GRANT:
+        return FSH_RESULT_GRANT;
+    case FSH_OUTCOME_CHALLENGE:
+        return FSH_RESULT_CHALLENGE;
+    case FSH_OUTCOME_DEFINITE:
+        return FSH_RESULT_DEFINITE;
+    case FSH_OUTCOME_TRANSIENT:
+        return FSH_RESULT_TRANSIENT;
+    case FSH_OUTCOME_UNKNOWN:
+        break;
+    }
+    return FSH_RESULT_UNKNOWN;
+}
+
+/* The snapshot that a grant makes. A refresh without an ID token leaves the partners as they
+ * were. */
+static int make_token(struct fsh_session *session, const struct fsh_request *request)
+{
+    const struct fsh_profile *profile = session->engine->options.profile;
+    const struct fsh_core *core = &session->core;
+    const struct fsh_grant *grant = &session->grant;
+    bool keep = !grant->identified && session->token;
+    struct fsh_stamp sent_at = {core->started_at.ms, session->engine->io.boot};
+    struct fsh_secret value = {0};
+    struct fsh_token *token;
+    int status = fsh_profile_authorization(profile, &grant->access_token, &value);
+
+    if (status == FRESHET_OK)
+        status = fsh_token_new(
+            core->record.incarnation + (request->kind == FSH_EXCHANGE_REFRESH ? 0 : 1),
+            core->reserved, sent_at, grant->lifetime_ms, &value,
+            fsh_profile_partner_header(profile), keep ? session->token->partners : grant->partners,
+            keep ? session->token->partner_count : grant->partner_count, &token);
+    fsh_base_secret_done(&value);
+    if (status != FRESHET_OK)
+        return status;
+    fsh_token_unref(session->made);
+    session->made = token;
+    return FRESHET_OK;
+}
+
+static struct fsh_result result_of(const struct fsh_answer *answer)
+{
+    return (struct fsh_result){
+        .kind = result_kind(answer->outcome),
+        .status = answer->status,
+        .retry_after_ms = answer->retry_after_ms,
+        .lifetime_ms = answer->grant.lifetime_ms,
+        .refresh_token = !fsh_base_secret_empty(&answer->grant.refresh_token),
+        .identified = answer->grant.identified,
+        .suspended = answer->grant.suspended,
+        .external = answer->grant.external,
+    };
+}
+
+static struct fsh_result take_grant(struct fsh_session *session, const struct fsh_request *request,
+                                    struct fsh_answer *answer)
+{
+    struct fsh_result result = result_of(answer);
+    int status;
+
+    if (request->kind == FSH_EXCHANGE_PROBE || result.kind != FSH_RESULT_GRANT)
+        return result;
+    fsh_profile_grant_done(&session->grant);
+    session->grant = answer->grant;
+    answer->grant = (struct fsh_grant){0};
+    status = make_token(session, request);
+    if (status != FRESHET_OK) {
+        result.kind = FSH_RESULT_UNKNOWN;
+        result.status = status;
+    }
+    return result;
+}
+
+static void answer_flight(struct fsh_session *session, const struct fsh_request *request,
+                          struct fsh_answer *answer)
+{
+    struct fsh_result result;
+    struct fsh_effects fx;
+
+    fx.count = 0;
+    if (request->ticket != session->core.ticket && request->ticket != session->core.probe_ticket)
+        return;
+    if (answer->outcome == FSH_OUTCOME_CHALLENGE)
+        fsh_base_secret_move(&session->challenge_session, &answer->challenge_session);
+    if (answer->outcome != FSH_OUTCOME_GRANT)
+        fsh_engine_failure(session, answer->http_status, answer->code, answer->detail);
+    result = take_grant(session, request, answer);
+    fsh_core_answered(&session->core, fsh_engine_now(session->engine), request->ticket, &result,
+                      &fx);
+    fsh_engine_carry_out(session, &fx);
+}
+
+static void answer_call(struct fsh_call *call, const struct fsh_request *request,
+                        struct fsh_answer *answer)
+{
+    struct fsh_session *session = call->session;
+
+    if (answer->outcome == FSH_OUTCOME_GRANT) {
+        call->mfa = answer->mfa;
+        answer->mfa = (struct fsh_mfa_answer){0};
+        fsh_engine_finish(call, FRESHET_OK, -1);
+        return;
+    }
+    fsh_engine_failure(session, answer->http_status, answer->code, answer->detail);
+    if (answer->http_status == 401 && request->token)
+        fsh_engine_unauthorized(session, request->token->generation);
+    fsh_engine_finish(call, answer->status, answer->retry_after_ms);
+}
+
+void fsh_engine_answered(struct fsh_request *request, const struct fsh_reply *reply)
+{
+    struct fsh_session *session = request->session;
+    struct fsh_request copy = *request;
+    struct fsh_answer answer;
+
+    fsh_profile_read(session->engine->options.profile, request->kind, reply,
+                     fsh_engine_now(session->engine).wall, &answer);
+    /* What follows may cancel the session's requests; this one is no longer among them. */
+    copy.token = fsh_token_ref(request->token);
+    fsh_engine_request_free(request);
+    if (copy.call)
+        answer_call(copy.call, &copy, &answer);
+    else
+        answer_flight(session, &copy, &answer);
+    fsh_token_unref(copy.token);
+    fsh_profile_answer_done(&answer);
+}

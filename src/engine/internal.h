@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FSH_ENGINE_INTERNAL_H
+#define FSH_ENGINE_INTERNAL_H
+
+#include "engine/engine.h"
+
+/* What the files of the engine share. */
+
+struct fsh_engine {
+    struct fsh_engine_options options;
+    struct fsh_io io;
+    struct fsh_gate gate;
+    struct fsh_heap timers; /* of sessions and of calls */
+    size_t timer_count;     /* that may be set at once */
+    uint64_t sessions_made;
+    bool gate_opened;
+    LIST_HEAD(, fsh_session) sessions;
+    struct fsh_ledger ledger;
+};
+
+struct fsh_now fsh_engine_now(const struct fsh_engine *engine);
+
+/* Carries out what the core decided, asks for waiting callers again where that is due, and sets the
+ * session's timer. */
+void fsh_engine_carry_out(struct fsh_session *session, const struct fsh_effects *fx);
+
+/* ---- calls.c */
+
+/* Ends a call: takes it off its list and hands it back. With a status that is not FRESHET_OK, its
+ * error is filled in from what the session knows. */
+void fsh_engine_finish(struct fsh_call *call, int status, int64_t retry_after_ms);
+
+void fsh_engine_finish_all(struct fsh_calls *calls, int status);
+
+/* Asks the core again for every waiting caller. */
+void fsh_engine_ask_again(struct fsh_session *session);
+
+/* A call's deadline has come. */
+void fsh_engine_call_late(struct fsh_call *call);
+
+void fsh_engine_input_done(struct fsh_call_input *input);
+
+/* ---- exchange.c */
+
+/* Sends what the core asks for. FRESHET_OK, or a status of this machine: nothing was sent. */
+int fsh_engine_send(struct fsh_session *session, uint64_t ticket, enum fsh_errand errand);
+
+/* Sends an MFA call with the token in force, and ends the call with its answer. */
+void fsh_engine_send_call(struct fsh_call *call);
+
+/* Forgets the request of the flight, of the probe, or of a call (NULL: all). */
+void fsh_engine_cancel(struct fsh_session *session, bool (*which)(const struct fsh_request *));
+void fsh_engine_request_free(struct fsh_request *request);
+
+/* Records why an exchange granted nothing, for the callers' errors. */
+void fsh_engine_failure(struct fsh_session *session, int http, const char *code,
+                        const char *detail);
+
+/* ---- credentials.c */
+
+/* The password of a service, from its file or its callback. */
+int fsh_engine_password(const struct fsh_credentials *credentials, struct fsh_secret *ret_password,
+                        struct freshet_error *error);
+void fsh_engine_credentials_done(struct fsh_credentials *credentials);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FSH_LIB_INTERNAL_H
+#define FSH_LIB_INTERNAL_H
+
+#include "engine/clock.h"
+#include "engine/loop.h"
+#include "engine/origin.h"
+
+#include <freshet/freshet.h>
+#include <pthread.h>
+#include <semaphore.h>
+
+#define FSH_EVENTS 256
+
+/* Events that wait to be taken. */
+struct fsh_events {
+    pthread_mutex_t lock;
+    int fd; /* an eventfd: readable while `count` is not 0 */
+    unsigned first;
+    unsigned count;
+    uint64_t lost;
+    struct freshet_event ring[FSH_EVENTS];
+};
+
+struct freshet {
+    /* A page that the kernel wipes in a child of fork(2): so the fast path notices a fork by one
+     * load, where getpid(2) would be a system call. */
+    const unsigned *alive;
+    struct fsh_loop *loop;
+    struct fsh_origins origins;
+    struct fsh_secret_store *secrets;
+    struct fsh_token_cache *tokens;
+    int64_t threshold_ms;
+    struct fsh_events events;
+};
+
+struct freshet_session {
+    struct freshet *freshet;
+    struct fsh_session *engine;
+    char *name;
+    char *preset; /* partner id of the options, or NULL */
+    pthread_mutex_t lock;
+    char *setting; /* partner id that the program set, or NULL */
+};
+
+#define FSH_ALIVE 0x46526573u
+
+static inline bool fsh_lib_forked(const struct freshet *freshet)
+{
+    return *freshet->alive != FSH_ALIVE;
+}
+
+/* Runs `fn(data)` on the engine's thread and returns when it is done. */
+void fsh_lib_on_engine(struct freshet *freshet, void (*fn)(void *data), void *data);
+
+/* Hands a call to the engine and waits for its end. Returns call->status, and fills `error`. The
+ * fields kind, in and min_valid_ms are the caller's to fill in before. */
+int fsh_lib_call(struct freshet_session *session, struct fsh_call *call, int64_t timeout_ms,
+                 struct freshet_error *error);
+
+int fsh_lib_events_init(struct fsh_events *events, struct freshet_error *error);
+void fsh_lib_events_done(struct fsh_events *events);
+
+/* For struct fsh_loop_options; `data` is the struct freshet. */
+void fsh_lib_event(void *data, struct fsh_session *session, const struct fsh_ledger_entry *entry);
+
+/* Copies an optional string of the caller's. FRESHET_EINVAL when it is longer than `most`. */
+int fsh_lib_copy_text(const char *text, size_t most, const char *what, struct fsh_secret *ret_copy,
+                      struct freshet_error *error);
+
+#endif
