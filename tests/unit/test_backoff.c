@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Rules 6 and 8: windows that double, the gate of a platform. */
+
+#include "core/backoff.h"
+#include "core/random.h"
+#include "unit.h"
+
+static struct fsh_mono at(int64_t ms)
+{
+    return (struct fsh_mono){ms};
+}
+
+static void windows_double_from_one_second_to_thirty(void **state)
+{
+    static const int64_t windows[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000};
+    uint64_t seed = 3;
+
+    (void)state;
+    for (uint32_t failures = 1; failures <= 8; failures++) {
+        int64_t most = 0;
+
+        for (int i = 0; i < 20000; i++) {
+            int64_t pause = fsh_core_backoff_ms(failures, fsh_core_draw(&seed));
+
+            assert_in_range(pause, 0, windows[failures - 1]);
+            most = pause > most ? pause : most;
+        }
+        assert_in_range(most, windows[failures - 1] * 9 / 10, windows[failures - 1]);
+    }
+    assert_in_range(fsh_core_backoff_ms(UINT32_MAX, 12345), 0, 30000);
+}
+
+static void refused_credentials_pause_from_30_seconds_to_15_minutes(void **state)
+{
+    static const int64_t pauses[] = {30000, 60000, 120000, 240000, 480000, 900000, 900000};
+
+    (void)state;
+    for (uint32_t i = 0; i < 7; i++)
+        assert_int_equal(fsh_core_refused_ms(i + 1, 30000), pauses[i]);
+}
+
+static void a_gate_that_never_failed_is_open(void **state)
+{
+    struct fsh_gate gate = {0};
+
+    (void)state;
+    fsh_core_gate_enter(&gate, at(1000));
+    assert_true(fsh_core_gate_opens(&gate).ms <= 1000);
+    assert_false(fsh_core_gate_worked(&gate));
+}
+
+static void while_the_platform_fails_one_at_a_time_tries_it(void **state)
+{
+    struct fsh_gate gate = {0};
+
+    (void)state;
+    fsh_core_gate_failed(&gate, at(0), -1, 500);
+    assert_int_equal(fsh_core_gate_opens(&gate).ms, 500);
+    fsh_core_gate_enter(&gate, at(500));
+    assert_true(fsh_core_gate_opens(&gate).ms > 15000);
+    assert_true(fsh_core_gate_worked(&gate));
+    assert_int_equal(fsh_core_gate_opens(&gate).ms, 0);
+}
+
+static void retry_after_is_obeyed_up_to_five_minutes(void **state)
+{
+    struct fsh_gate gate = {0};
+
+    (void)state;
+    fsh_core_gate_failed(&gate, at(0), 120000, 0);
+    assert_int_equal(fsh_core_gate_opens(&gate).ms, 120000);
+    fsh_core_gate_failed(&gate, at(0), 86400000, 0);
+    assert_int_equal(fsh_core_gate_opens(&gate).ms, 300000);
+    /* A shorter word later takes nothing back. */
+    fsh_core_gate_failed(&gate, at(0), 0, 0);
+    assert_int_equal(fsh_core_gate_opens(&gate).ms, 300000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(windows_double_from_one_second_to_thirty),
+        cmocka_unit_test(refused_credentials_pause_from_30_seconds_to_15_minutes),
+        cmocka_unit_test(a_gate_that_never_failed_is_open),
+        cmocka_unit_test(while_the_platform_fails_one_at_a_time_tries_it),
+        cmocka_unit_test(retry_after_is_obeyed_up_to_five_minutes),
+    };
+
+    return cmocka_run_group_tests_name("backoff", tests, NULL, NULL);
+}
