@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "profile/json.h"
+
+#include "base/bounds.h"
+
+#include <freshet/status.h>
+#include <stdlib.h>
+
+json_t *fsh_profile_json_object(const char *text, size_t len)
+{
+    json_t *json;
+
+    if (len > FSH_BODY_MAX)
+        return NULL;
+    json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(json))
+        return json;
+    fsh_profile_json_done(json);
+    return NULL;
+}
+
+/* jansson hands its strings out as const, but they are this tree's own heap memory. A library must
+ * not set jansson's allocator, which belongs to the whole process, so it wipes here. */
+static void wipe_string(const json_t *string)
+{
+    union {
+        const char *read;
+        char *write;
+    } text = {.read = json_string_value(string)};
+
+    fsh_base_wipe(text.write, json_string_length(string));
+}
+
+static void wipe(json_t *json)
+{
+    const char *key;
+    json_t *member;
+    size_t index;
+
+    if (json_is_string(json)) {
+        wipe_string(json);
+    } else if (json_is_object(json)) {
+        json_object_foreach (json, key, member)
+            wipe(member);
+    } else if (json_is_array(json)) {
+        json_array_foreach (json, index, member)
+            wipe(member);
+    }
+}
+
+void fsh_profile_json_done(json_t *json)
+{
+    if (!json)
+        return;
+    wipe(json);
+    json_decref(json);
+}
+
+int fsh_profile_json_dump(const json_t *json, struct fsh_secret *ret_text)
+{
+    size_t len = json_dumpb(json, NULL, 0, JSON_COMPACT);
+    char *text = len > 0 ? malloc(len + 1) : NULL;
+
+    if (!text)
+        return FRESHET_ENOMEM;
+    if (json_dumpb(json, text, len, JSON_COMPACT) != len) {
+        fsh_base_wipe(text, len);
+        free(text);
+        return FRESHET_ENOMEM;
+    }
+    text[len] = '\0';
+    fsh_base_secret_adopt(ret_text, text, len);
+    return FRESHET_OK;
+}

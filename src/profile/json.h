@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FSH_PROFILE_JSON_H
+#define FSH_PROFILE_JSON_H
+
+#include "base/secret.h"
+
+#include <jansson.h>
+
+/* JSON whose strings may be secrets. */
+
+/* Reads an object: UTF-8, no key twice, nothing behind it, within FSH_BODY_MAX. NULL otherwise. */
+json_t *fsh_profile_json_object(const char *text, size_t len);
+
+/* Wipes all strings below `json` and frees it. Takes NULL. For trees of one owner. */
+void fsh_profile_json_done(json_t *json);
+
+/* Writes it compactly. FRESHET_ENOMEM. */
+int fsh_profile_json_dump(const json_t *json, struct fsh_secret *ret_text);
+
+#endif
