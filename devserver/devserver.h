@@ -204,7 +204,7 @@ struct dev_account {
     char name[24];
     char sub[40];
     char password[DEV_PASSWORD_MAX + 1];
-    json_t *groups; /* array of strings; replaced, never changed, once published */
+    json_t *groups; /* array of strings; copied, not shared, to where the lock is not held */
     bool new_password_required;
     bool mfa_enabled;
     bool has_phone;

@@ -2,6 +2,7 @@
 #include "store/memory/memory.h"
 
 #include "base/error.h"
+#include "store/codec.h"
 
 #include <freshet/status.h>
 #include <pthread.h>
@@ -18,7 +19,7 @@ struct tree {
 
 struct row {
     char *name;
-    struct fsh_record record;
+    unsigned char record[FSH_CODEC_BYTES]; /* written as any store writes it */
     struct fsh_kept kept;
     struct fsh_token *token;
 };
@@ -54,6 +55,7 @@ static struct row *row_new(const char *name)
 
     if (!row)
         return NULL;
+    fsh_store_encode(&(struct fsh_record){0}, row->record);
     row->name = strdup(name);
     if (!row->name) {
         free(row);
@@ -85,20 +87,16 @@ static void tree_done(struct tree *tree)
 static void apply(struct tree *tree, struct fsh_store_op *op)
 {
     struct row *row = find_or_add(tree, op->session);
-    struct fsh_record record;
 
-    op->status = FRESHET_ENOMEM;
-    if (!row)
+    op->status = row ? fsh_store_decode(row->record, FSH_CODEC_BYTES, &op->record) : FRESHET_ENOMEM;
+    if (op->status != FRESHET_OK)
         return;
-    record = row->record;
-    op->verdict = fsh_core_record_apply(&record, &op->change, op->now);
+    op->verdict = fsh_core_record_apply(&op->record, &op->change, op->now);
     op->status = fsh_store_keep(&row->kept, op);
     if (op->status != FRESHET_OK)
         return;
-    if (op->verdict == FSH_VERDICT_DONE)
-        row->record = record;
-    op->record = row->record;
-    op->unresolved_ms = fsh_core_record_unresolved_ms(&record, op->change.attempt, op->now);
+    fsh_store_encode(&op->record, row->record);
+    op->unresolved_ms = fsh_core_record_unresolved_ms(&op->record, op->change.attempt, op->now);
 }
 
 static void secrets_submit(struct fsh_secret_store *store, struct fsh_store_op *op)

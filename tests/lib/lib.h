@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_LIB_H
+#define TESTS_LIB_H
+
+#include "devserver.h"
+#include "unit.h"
+
+#include <freshet/curl.h>
+#include <freshet/freshet.h>
+
+/* What the tests of the library begin with: a devserver and an open handle. */
+struct world {
+    struct devserver server;
+    struct freshet *freshet;
+};
+
+/* A session of a person, refreshed only when used, not signed in. */
+struct freshet_session *open_person(struct world *world, const char *name);
+
+/* The same, signed in with an account of the devserver. */
+struct freshet_session *open_signed_in(struct world *world, const char *username);
+
+/* One GET through the interceptor: the HTTP status, or Freshet's (negative). */
+long get(struct freshet_session *session, const char *url,
+         const struct freshet_curl_request *request, struct freshet_error *error);
+
+/* The URL of a path of the devserver, in a buffer of the caller's. */
+const char *url_of(const struct world *world, const char *path, char ret_url[256]);
+
+/* Waits until the session has no usable token, with the clock that counts. */
+void until_unusable(struct freshet_session *session);
+void until_below_threshold(struct freshet_session *session);
+
+void sleep_ms(long ms);
+
+int world_setup(void **state);
+int world_teardown(void **state);
+
+#endif
