@@ -199,6 +199,7 @@ static void granted(struct fsh_core *core, struct fsh_now *now, struct fsh_effec
     /* Rule 7: a bare access token can be had again, so nobody waits for the store. */
     if (!signs_in(core) && !result->refresh_token) {
         publish(core, now, core->reserved, core->sent_at, result->lifetime_ms, fx);
+        fsh_core_note(fx, FSH_NOTE_REFRESHED, FRESHET_OK, result->lifetime_ms);
         fsh_core_put(fx, FSH_EFFECT_WAKE);
     }
     fsh_core_begin(core, FSH_STEP_COMMIT, now, fx);
@@ -358,14 +359,16 @@ static void landed(struct fsh_core *core, struct fsh_now *now, struct fsh_effect
 
     core->step = FSH_STEP_IDLE;
     core->clean = false;
-    if (core->published != core->reserved && core->result.lifetime_ms != 0)
-        publish(core, now, core->reserved, core->sent_at, core->result.lifetime_ms, fx);
-    else if (core->result.lifetime_ms == 0)
-        core->failure = FRESHET_EBADBODY;
     if (sign_in)
         core->challenge = 0;
-    fsh_core_note(fx, sign_in ? FSH_NOTE_SIGNED_IN : FSH_NOTE_REFRESHED, FRESHET_OK,
-                  core->result.lifetime_ms);
+    if (core->result.lifetime_ms == 0) {
+        core->failure = FRESHET_EBADBODY;
+        fsh_core_note(fx, FSH_NOTE_FAILED, FRESHET_EBADBODY, 0);
+    } else if (core->published != core->reserved) {
+        publish(core, now, core->reserved, core->sent_at, core->result.lifetime_ms, fx);
+        fsh_core_note(fx, sign_in ? FSH_NOTE_SIGNED_IN : FSH_NOTE_REFRESHED, FRESHET_OK,
+                      core->result.lifetime_ms);
+    }
     fsh_core_reply(core, FRESHET_OK, fx);
     fsh_core_flight_over(core, now, fx);
 }

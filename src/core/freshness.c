@@ -11,16 +11,19 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-int64_t fsh_core_threshold_ms(int64_t threshold_ms, int64_t lifetime_ms)
-{
-    return least(threshold_ms, lifetime_ms / 4);
-}
-
 int64_t fsh_core_margin_ms(int64_t lifetime_ms)
 {
     int64_t margin = least(MARGIN_MOST_MS, lifetime_ms / 10);
 
     return margin < MARGIN_LEAST_MS ? MARGIN_LEAST_MS : margin;
+}
+
+int64_t fsh_core_threshold_ms(int64_t threshold_ms, int64_t lifetime_ms)
+{
+    int64_t threshold = least(threshold_ms, lifetime_ms / 4);
+    int64_t margin = fsh_core_margin_ms(lifetime_ms);
+
+    return threshold < margin ? margin : threshold;
 }
 
 bool fsh_core_ever_usable(int64_t lifetime_ms)

@@ -20,7 +20,8 @@ struct fsh_freshness {
     struct fsh_mono expires_at;
 };
 
-/* Rule 2: min(threshold, lifetime / 4). */
+/* Rule 2: min(threshold, lifetime / 4), and no less than the margin: a token of a few seconds would
+ * otherwise be refreshed after its use has ended. */
 int64_t fsh_core_threshold_ms(int64_t threshold_ms, int64_t lifetime_ms);
 
 /* Rule 11: usable ends max(1 s, min(30 s, lifetime / 10)) before expiry. */

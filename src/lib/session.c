@@ -210,7 +210,9 @@ int freshet_ensure_fresh(struct freshet_session *session, const struct freshet_d
 
     if (fsh_lib_forked(session->freshet))
         return fsh_base_fail(error, FRESHET_EFORKED, NULL);
-    if (!fsh_view_read(&session->engine->view, &generation, &token))
+    /* A 401 that was just reported may have ended what the view still shows. */
+    if (!fsh_view_read(&session->engine->view, &generation, &token) ||
+        atomic_load_explicit(&session->engine->reported, memory_order_relaxed) == generation)
         return wait_for_token(session, demand, ret_freshness, error);
     now = fsh_clock_mono();
     if (now.ms >= token.threshold_at.ms || (demand && demand->min_valid_ms > 0)) {

@@ -322,8 +322,9 @@ static void nothing_short_of_a_verdict_ends_a_session(void **state)
 
     devserver_control(&world->server, "PUT", "/_dev/lifetime", "{\"seconds\": 8}");
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        /* Twice: libcurl by itself sends a POST again when a reused connection turns out dead. */
         (void)snprintf(fault, sizeof(fault),
-                       "{\"match\": \"/auth/refresh_token\", \"count\": 1, %s}", faults[i]);
+                       "{\"match\": \"/auth/refresh_token\", \"count\": 2, %s}", faults[i]);
         session = open_signed_in(world, "svc-demo");
         devserver_control(&world->server, "POST", "/_dev/faults", fault);
         /* Asking for more than there is sets off a refresh, and awaits it. */
@@ -338,8 +339,6 @@ static void nothing_short_of_a_verdict_ends_a_session(void **state)
         assert_int_equal(get(session, url_of(world, "/api/x", url), NULL, &error), 200);
         devserver_control(&world->server, "DELETE", "/_dev/faults", NULL);
         freshet_session_close(session);
-        if (i == 0) /* the others need no waiting for the threshold */
-            devserver_control(&world->server, "PUT", "/_dev/lifetime", "{\"seconds\": 8}");
     }
 }
 
@@ -548,5 +547,6 @@ int main(void)
         WITH_WORLD(events_and_ledger_tell_what_happened),
     };
 
+    cmocka_set_test_filter(getenv("TEST_FILTER"));
     return cmocka_run_group_tests_name("lib", tests, NULL, NULL);
 }

@@ -24,9 +24,10 @@ static const struct row rows[] = {
     {MINUTE, 15000, 6000, true},
     {10000, 2500, 1000, true},
     {4000, 1000, 1000, true},
-    {1001, 250, 1000, true},
-    {1000, 250, 1000, false},
-    {1, 0, 1000, false},
+    {2000, 1000, 1000, true},
+    {1001, 1000, 1000, true},
+    {1000, 1000, 1000, false},
+    {1, 1000, 1000, false},
 };
 
 static void thresholds_and_margins(void **state)

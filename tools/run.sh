@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The main job, live, until Ctrl-C.
+set -eu
+. "$(dirname "$0")/with-devserver.sh" --lifetime 20
+trap : INT TERM # the view ends by itself, then everything else does
+umask 077
+echo 'demo-password-not-secret' >"$scratch/password"
+
+cat <<TEXT
+Freshet, live: eight threads call the stand-in platform with one session, whose tokens live 20 s.
+
+  the platform (for development only)   $url
+  what it counts                        curl -s $url/_dev/counters
+  make its sign-in fail for a while     curl -s $url/_dev/faults -d '{"match":"/auth","count":-1,"kind":"status","status":503}'
+  and work again                        curl -s -X DELETE $url/_dev/faults
+  revoke all tokens                     curl -s $url/_dev/revoke -d '{"username":"svc-demo","what":"all"}'
+
+Ctrl-C stops all of it.
+
+TEXT
+build/freshet-live "$url" "$scratch/password"

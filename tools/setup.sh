@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing for the purposes named, on Debian 12, and says what. Quick when nothing is.
+#
+# usage: setup.sh build|lint|bench|fuzz ...
+set -eu
+
+packages=
+for purpose in "$@"; do
+    case $purpose in
+    build) packages="$packages gcc libc6-dev make meson ninja-build pkg-config python3
+        libcurl4-openssl-dev libjansson-dev libsodium-dev libmicrohttpd-dev libcmocka-dev
+        libssl-dev openssl" ;;
+    lint) packages="$packages clang-format clang-tidy g++ python3-jsonschema" ;;
+    bench) packages="$packages golang-go golang-golang-x-oauth2-dev" ;;
+    fuzz) packages="$packages clang libclang-rt-14-dev" ;;
+    test) packages="$packages g++ python3-jsonschema" ;;
+    *) echo "setup.sh: no such purpose: $purpose" >&2; exit 64 ;;
+    esac
+done
+
+missing=
+for package in $packages; do
+    # A package that another provides (gcc, g++) has its own name installed on Debian all the same.
+    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [ "$status" = 'install ok installed' ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+echo "installing:$missing"
+root=
+[ "$(id -u)" = 0 ] || root=sudo
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086 # lists of words
+{
+    $root apt-get update -q
+    $root apt-get install -q -y --no-install-recommends $missing
+} >/tmp/freshet-setup.$$ 2>&1 || {
+    cat /tmp/freshet-setup.$$ >&2
+    rm -f /tmp/freshet-setup.$$
+    echo "setup.sh: apt-get could not install:$missing" >&2
+    exit 1
+}
+rm -f /tmp/freshet-setup.$$
