@@ -161,7 +161,9 @@ static void do_withdraw(struct sim_world *world, int engine, int session)
 {
     struct sim_session *self = at(world, engine, session);
 
-    if (!self->excused && sim_platform_accepts(world, session, self->token))
+    bool usable = sim_engine_now(world, engine).mono.ms < self->core.token.usable_until.ms;
+
+    if (!self->excused && usable && sim_platform_accepts(world, session, self->token))
         sim_violated(world, "a usable token was dropped without a verdict");
     self->token = 0;
 }
@@ -185,6 +187,12 @@ static void tick(struct sim_world *world, int engine, int session)
     struct fsh_effects fx;
 
     fx.count = 0;
+    at(world, engine, session)->tick_at = -1;
+    if (world->now != world->tick_time)
+        world->tick_count = 0;
+    world->tick_time = world->now;
+    if (++world->tick_count > 1000)
+        sim_violated(world, "the core wants to be woken at once, for ever");
     fsh_core_tick(&at(world, engine, session)->core, sim_engine_now(world, engine), &fx);
     carry_out(world, engine, session, &fx);
 }
@@ -194,7 +202,7 @@ static void tick(struct sim_world *world, int engine, int session)
 static void come_back(struct sim_world *world, int engine, int session, int status)
 {
     struct sim_session *self = at(world, engine, session);
-    int64_t pause = world->policy.service ? 300000 : 20000;
+    int64_t pause = world->policy.service ? 60000 : 20000;
 
     if (self->returning)
         return;
@@ -234,6 +242,7 @@ static void told(struct sim_world *world, int engine, int session,
     switch (answer->kind) {
     case FSH_ANSWER_READY:
         self->waiting = false;
+        self->ready_at = world->now;
         use_token(world, engine, session);
         break;
     case FSH_ANSWER_REFUSED:
@@ -249,7 +258,7 @@ static void told(struct sim_world *world, int engine, int session,
     }
 }
 
-static void call(struct sim_world *world, int engine, int session)
+void sim_engine_call(struct sim_world *world, int engine, int session)
 {
     struct sim_session *self = at(world, engine, session);
     struct fsh_now now = sim_engine_now(world, engine);
@@ -354,7 +363,8 @@ static void set_timer(struct sim_world *world, int engine, int session)
     if (wake.ms == FSH_NEVER.ms || self->tick_at == wake.ms)
         return;
     self->tick_at = wake.ms;
-    sim_event(world, SIM_TICK, engine, session, delay > 0 ? delay : 0)->sent = wake.ms;
+    sim_event(world, SIM_TICK, engine, session, delay > 0 ? delay : 0)->ticket =
+        ++self->tick_number;
 }
 
 static void carry_out(struct sim_world *world, int engine, int session,
@@ -489,11 +499,13 @@ static void sign_out(struct sim_world *world, const struct sim_event *event)
 void sim_engine_event(struct sim_world *world, struct sim_event *event)
 {
     switch (event->kind) {
-    case SIM_TICK:
-        tick(world, event->engine, event->session);
+    case SIM_TICK: /* a timer that was set anew since is none any more */
+        if (event->ticket == 0 ||
+            event->ticket == at(world, event->engine, event->session)->tick_number)
+            tick(world, event->engine, event->session);
         break;
     case SIM_CALL:
-        call(world, event->engine, event->session);
+        sim_engine_call(world, event->engine, event->session);
         break;
     case SIM_ANSWER:
         answered(world, event);

@@ -242,6 +242,10 @@ static bool dispatch(struct sim_world *world, struct sim_event *event)
         world_event(world, event);
         return true;
     }
+    if (engine->up && world->now < engine->paused_until) {
+        fsh_base_heap_set(&world->queue, &event->timer, (struct fsh_mono){engine->paused_until});
+        return false;
+    }
     if (event->kind == SIM_CALL)
         (void)sim_event(world, SIM_CALL, event->engine, event->session,
                         sim_around(world, world->plan.call_every));
@@ -250,10 +254,6 @@ static bool dispatch(struct sim_world *world, struct sim_event *event)
     if (!engine->up || (event->kind != SIM_CALL && event->kind != SIM_SIGN_OUT &&
                         event->life != engine->life))
         return true;
-    if (world->now < engine->paused_until) {
-        fsh_base_heap_set(&world->queue, &event->timer, (struct fsh_mono){engine->paused_until});
-        return false;
-    }
     sim_engine_event(world, event);
     return true;
 }
@@ -288,9 +288,10 @@ static void check_recovery(struct sim_world *world)
 
             if (record.phase != FSH_PHASE_LIVE)
                 sim_violated(world, "a session did not come back after the faults ended");
-            else if (!fsh_core_usable(&session->core, sim_engine_now(world, engine).mono))
-                sim_violated(world, "a session is not fresh long after the faults ended");
-            else if (!sim_platform_accepts(world, i, session->token))
+            else if (session->ready_at < world->plan.end)
+                sim_violated(world, "a caller gets no token long after the faults ended");
+            else if (fsh_core_usable(&session->core, sim_engine_now(world, engine).mono) &&
+                     !sim_platform_accepts(world, i, session->token))
                 sim_violated(world, "a revoked token is still in force long after");
         }
     }
@@ -368,6 +369,11 @@ int sim_run(uint64_t seed, bool trace, FILE *out, uint64_t *ret_session_ms)
     make_policy(world);
     begin(world);
     run_until(world, world->plan.end);
+    for (int engine = 0; engine < world->plan.engines; engine++) {
+        for (int session = 0; session < SIM_SESSIONS; session++)
+            sim_engine_call(world, engine, session);
+    }
+    run_until(world, world->plan.end + FSH_CALL_MS);
     if (!world->violation)
         check_recovery(world);
     failed = world->violation != NULL;

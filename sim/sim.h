@@ -105,12 +105,14 @@ struct sim_session {
     bool excused;            /* something happened that may take the token away */
     bool over;               /* ended or signed out, and no token came since */
     bool returning;          /* somebody is about to sign in */
+    int64_t ready_at;        /* when a caller last got a token */
     bool waiting;            /* a caller */
     bool strict;             /* ... who asks for more than a usable token */
     uint64_t seen;
     int64_t deadline;
     int64_t stored_last;     /* operations of a session reach the store in their order */
-    int64_t tick_at;
+    int64_t tick_at;       /* of the one timer that counts */
+    uint64_t tick_number;
 };
 
 struct sim_engine {
@@ -195,6 +197,8 @@ struct sim_world {
     char lines[SIM_TRACE][160];
     uint64_t line_count;
     uint64_t steps;
+    int64_t tick_time;
+    unsigned tick_count; /* of timers, at that time */
     uint64_t refreshes;
     uint64_t reads;
 };
@@ -230,6 +234,8 @@ struct fsh_record sim_store_read(struct sim_world *world, int session);
 /* ---- engine.c */
 
 void sim_engine_start(struct sim_world *world, int engine, bool new_boot);
+/* A caller asks. */
+void sim_engine_call(struct sim_world *world, int engine, int session);
 void sim_engine_event(struct sim_world *world, struct sim_event *event);
 struct fsh_now sim_engine_now(struct sim_world *world, int engine);
 

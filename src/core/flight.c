@@ -384,7 +384,7 @@ static void committed(struct fsh_core *core, struct fsh_now *now, enum fsh_verdi
     /* Another engine was first. Its result stands; the lease that we may still have goes back. */
     core->result.kind = FSH_RESULT_UNKNOWN;
     fsh_core_reply(core, FRESHET_ECANCELED, fx);
-    if (core->published == core->reserved)
+    if (core->record.phase != FSH_PHASE_LIVE)
         fsh_core_withdraw(core, fx);
     fsh_core_flight_over(core, now, fx);
     fsh_core_begin(core, FSH_STEP_RELEASE, now, fx);

@@ -48,6 +48,7 @@ void fsh_core_withdraw(struct fsh_core *core, struct fsh_effects *fx)
 {
     if (core->published == 0)
         return;
+    core->withdrawn = core->published;
     core->published = 0;
     fsh_core_put(fx, FSH_EFFECT_WITHDRAW);
 }
@@ -89,19 +90,20 @@ void fsh_core_settle(struct fsh_core *core, struct fsh_now *now, struct fsh_effe
         return;
     if (core->record.phase != FSH_PHASE_LIVE)
         fsh_core_withdraw(core, fx);
-    else if (core->record.generation > core->published)
+    else if (!core->ending && core->record.generation > core->published &&
+             core->record.generation > core->withdrawn)
         fsh_core_begin(core, FSH_STEP_ADOPT, now, fx);
 }
 
 /* ---- what is due ------------------------------------------------------------------------- */
 
-/* A moment of the calendar as a moment of the clock, no further off than `most`: a calendar that
- * was stepped must not lock a session out. */
-static struct fsh_mono from_wall(const struct fsh_now *now, struct fsh_wall at, int64_t most)
+/* The end of a pause that was written down by the calendar. One that lies further off than such a
+ * pause can last means that the calendar was stepped back since: it must not lock a session out. */
+static struct fsh_mono end_of_pause(const struct fsh_now *now, struct fsh_wall at, int64_t longest)
 {
     int64_t ms = at.ms - now->wall.ms;
 
-    return fsh_mono_add(now->mono, ms < 0 ? 0 : ms > most ? most : ms);
+    return fsh_mono_add(now->mono, ms < 0 || ms > longest ? 0 : ms);
 }
 
 static struct wish sign_in_at(const struct fsh_core *core, const struct fsh_now *now,
@@ -109,7 +111,7 @@ static struct wish sign_in_at(const struct fsh_core *core, const struct fsh_now 
 {
     int64_t pause = core->policy->sign_in_pause_ms;
     int64_t most = core->record.refusals ? fsh_core_refused_ms(core->record.refusals, pause) : pause;
-    struct fsh_mono paused = from_wall(now, core->record.sign_in_at, most);
+    struct fsh_mono paused = end_of_pause(now, core->record.sign_in_at, most);
 
     if (!core->policy->service || core->record.parked)
         return no_wish;
@@ -120,11 +122,11 @@ static struct wish sign_in_at(const struct fsh_core *core, const struct fsh_now 
 static struct wish renew_wish(const struct fsh_core *core, const struct fsh_now *now)
 {
     int64_t life = core->policy->refresh_life_ms;
-    struct fsh_wall ahead = {core->record.refresh_until.ms - life / 10};
+    int64_t left = core->record.refresh_until.ms - life / 10 - now->wall.ms;
 
     if (core->record.refresh_until.ms == 0 || life == 0)
         return no_wish;
-    return sign_in_at(core, now, from_wall(now, ahead, life));
+    return sign_in_at(core, now, fsh_mono_add(now->mono, left > 0 ? left : 0));
 }
 
 static struct wish refresh_wish(const struct fsh_core *core, const struct fsh_now *now)
@@ -230,7 +232,7 @@ static void choose(struct fsh_core *core, struct fsh_now *now, struct fsh_effect
         begin_wish(core, now, fx);
         /* A token that nothing refreshes is looked at again when it ends. */
         if (core->step == FSH_STEP_IDLE && core->record.phase == FSH_PHASE_LIVE &&
-            !core->record.refreshable && core->published)
+            !core->record.refreshable && fsh_core_usable(core, now->mono))
             fsh_core_look_at(core, core->token.usable_until);
     }
 }

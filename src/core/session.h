@@ -183,6 +183,7 @@ struct fsh_core {
 
     struct fsh_record record; /* as last read */
     uint64_t published;       /* generation of the token in force; 0: none */
+    uint64_t withdrawn;       /* the latest that was in force and is not to come back */
     struct fsh_freshness token;
 
     enum fsh_step step;
