@@ -22,10 +22,15 @@ static const struct demo demos[] = {
     {.name = "svc-demo", .groups = {"fd42"}, .about = "plain service, partner fd42"},
     {.name = "svc-two", .groups = {"fd1", "partner-id-acme"}, .about = "two partners"},
     {.name = "mfa", .groups = {"fd42"}, .about = "TOTP, and SMS when preferred", .mfa = true},
-    {.name = "newpass", .groups = {"fd42"}, .about = "must set a new password",
+    {.name = "newpass",
+     .groups = {"fd42"},
+     .about = "must set a new password",
      .new_password = true},
-    {.name = "newmfa", .groups = {"fd42"}, .about = "a new password, then TOTP",
-     .new_password = true, .mfa = true},
+    {.name = "newmfa",
+     .groups = {"fd42"},
+     .about = "a new password, then TOTP",
+     .new_password = true,
+     .mfa = true},
     {.name = "suspended", .groups = {"fd42", "account-disabled"}, .about = "the API answers 403"},
     {.name = "external", .groups = {"fd42", "external-user"}, .about = "no first-party app"},
     {.name = "nopartner", .groups = {"staff"}, .about = "no group that names a partner"},
@@ -75,6 +80,7 @@ static struct dev_account *account_new(const char *name, const struct demo *demo
     account->mfa_enabled = demo->mfa;
     account->totp_verified = demo->mfa;
     account->preferred = demo->mfa ? DEV_METHOD_TOTP : DEV_METHOD_NONE;
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): bytes of a key, no string. */
     memcpy(account->totp_secret, TOTP_SECRET, DEV_TOTP_SECRET_LEN);
     return account;
 }

@@ -7,8 +7,8 @@
 #include <strings.h>
 
 #define AUTHORIZATION "Authorization"
-#define PARTNER "X-Preferred-Partner-Id"
-#define REQUEST_ID "X-Request-Id"
+#define PARTNER       "X-Preferred-Partner-Id"
+#define REQUEST_ID    "X-Request-Id"
 
 /* --- what is seen of a request at its arrival --- */
 
@@ -88,8 +88,7 @@ static void note_request_id(struct dev_request *request)
 void dev_api_observe(struct dev_request *request)
 {
     dev_count(&request->server->counters, DEV_COUNT_api_requests);
-    dev_caller_init(&request->caller, request->server,
-                    dev_request_header(request, AUTHORIZATION));
+    dev_caller_init(&request->caller, request->server, dev_request_header(request, AUTHORIZATION));
     count_headers(request);
     count_verdict(request);
     note_request_id(request);
@@ -162,13 +161,13 @@ static bool passes(struct dev_request *request, struct dev_reply *reply)
 
 static void echo(struct dev_request *request, unsigned status, struct dev_reply *reply)
 {
-    dev_reply_json(
-        reply, status,
-        json_pack("{s:o, s:o, s:o, s:s, s:I, s:O}", "method", dev_json_text(request->method),
-                  "path", dev_json_text(request->path), "partner",
-                  dev_json_text(dev_request_header(request, PARTNER)), "username",
-                  request->caller.account->name, "body_bytes", (json_int_t)request->body_len, "jti",
-                  json_object_get(request->caller.claims, "jti")));
+    dev_reply_json(reply, status,
+                   json_pack("{s:o, s:o, s:o, s:s, s:I, s:O}", "method",
+                             dev_json_text(request->method), "path", dev_json_text(request->path),
+                             "partner", dev_json_text(dev_request_header(request, PARTNER)),
+                             "username", request->caller.account->name, "body_bytes",
+                             (json_int_t)request->body_len, "jti",
+                             json_object_get(request->caller.claims, "jti")));
 }
 
 /* The number that the text is, or -1. */

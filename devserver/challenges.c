@@ -32,10 +32,10 @@ void dev_challenge_pose(struct dev_server *server, struct dev_account *account,
     dev_digest(session, strlen(session), digest);
     pthread_mutex_lock(&server->lock);
     challenge = dev_map_put(&server->challenges, digest);
-    *challenge = (struct dev_challenge){
-        .kind = kind,
-        .account = account,
-        .expires_ns = dev_mono_ns() + server->tokens.challenge_lifetime_ns};
+    *challenge =
+        (struct dev_challenge){.kind = kind,
+                               .account = account,
+                               .expires_ns = dev_mono_ns() + server->tokens.challenge_lifetime_ns};
     if (kind == DEV_CHALLENGE_SMS)
         send_sms(server, account);
     pthread_mutex_unlock(&server->lock);

@@ -158,16 +158,16 @@ static struct dev_account *account_of_path(struct dev_request *request)
 /* Lock held. */
 static json_t *describe(const struct dev_account *account)
 {
-    return json_pack("{s:s, s:s, s:o, s:b, s:b, s:s?, s:b, s:I, s:I, s:I, s:I, s:I, s:I}",
-                     "username", account->name, "sub", account->sub, "groups", json_deep_copy(account->groups),
-                     "new_password_required", account->new_password_required, "mfa_enabled",
-                     account->mfa_enabled, "preferred", dev_method_name(account->preferred),
-                     "totp_verified", account->totp_verified, "devices",
-                     (json_int_t)account->device_count, "sign_ins", (json_int_t)account->sign_ins,
-                     "refreshes", (json_int_t)account->refreshes, "refresh_in_flight",
-                     (json_int_t)account->refresh_in_flight, "refresh_in_flight_max",
-                     (json_int_t)account->refresh_in_flight_max, "api_requests",
-                     (json_int_t)account->api_requests);
+    return json_pack(
+        "{s:s, s:s, s:o, s:b, s:b, s:s?, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "username",
+        account->name, "sub", account->sub, "groups", json_deep_copy(account->groups),
+        "new_password_required", account->new_password_required, "mfa_enabled",
+        account->mfa_enabled, "preferred", dev_method_name(account->preferred), "totp_verified",
+        account->totp_verified, "devices", (json_int_t)account->device_count, "sign_ins",
+        (json_int_t)account->sign_ins, "refreshes", (json_int_t)account->refreshes,
+        "refresh_in_flight", (json_int_t)account->refresh_in_flight, "refresh_in_flight_max",
+        (json_int_t)account->refresh_in_flight_max, "api_requests",
+        (json_int_t)account->api_requests);
 }
 
 static bool groups_are_valid(const json_t *groups, struct dev_reply *reply)

@@ -17,24 +17,24 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define DEV_BODY_MAX (256 * 1024)        /* bytes of a request's body that are read */
-#define DEV_DISCARD_MAX (8 * 1024 * 1024) /* beyond, the connection is closed without an answer */
-#define DEV_CONNECTIONS_MAX 4096
-#define DEV_JSON_DEPTH_MAX 16
-#define DEV_DIGEST_LEN 32
-#define DEV_PASSWORD_MAX 256
-#define DEV_TEXT_MAX 4096                /* bytes of other text fields, tokens but access tokens */
-#define DEV_GROUPS_MAX 512               /* groups of one account */
-#define DEV_LOAD_MAX 65536               /* accounts load-0 ... */
-#define DEV_DEVICES_MAX 8                /* remembered devices of one account */
-#define DEV_FAULTS_MAX 64                /* in force at once */
-#define DEV_WAIT_MAX_MS 300000           /* the longest latency */
-#define DEV_CHALLENGES_MAX 4096          /* open at once; the oldest go first */
+#define DEV_BODY_MAX           (256 * 1024)      /* bytes of a request's body that are read */
+#define DEV_DISCARD_MAX        (8 * 1024 * 1024) /* beyond, the connection is closed without an answer */
+#define DEV_CONNECTIONS_MAX    4096
+#define DEV_JSON_DEPTH_MAX     16
+#define DEV_DIGEST_LEN         32
+#define DEV_PASSWORD_MAX       256
+#define DEV_TEXT_MAX           4096      /* bytes of other text fields, tokens but access tokens */
+#define DEV_GROUPS_MAX         512       /* groups of one account */
+#define DEV_LOAD_MAX           65536     /* accounts load-0 ... */
+#define DEV_DEVICES_MAX        8         /* remembered devices of one account */
+#define DEV_FAULTS_MAX         64        /* in force at once */
+#define DEV_WAIT_MAX_MS        300000    /* the longest latency */
+#define DEV_CHALLENGES_MAX     4096      /* open at once; the oldest go first */
 #define DEV_REFRESH_TOKENS_MAX (1 << 18) /* remembered; the oldest go first */
-#define DEV_ACCESS_TOKENS_MAX (1 << 16)  /* whose exact end is known; for others `exp` counts */
-#define DEV_REQUEST_IDS_MAX (1 << 16)    /* remembered; the oldest go first */
+#define DEV_ACCESS_TOKENS_MAX  (1 << 16) /* whose exact end is known; for others `exp` counts */
+#define DEV_REQUEST_IDS_MAX    (1 << 16) /* remembered; the oldest go first */
 #define DEV_CHALLENGE_ATTEMPTS 3         /* wrong codes that end a challenge */
-#define DEV_CLIENT_ID "freshet-dev-client"
+#define DEV_CLIENT_ID          "freshet-dev-client"
 
 #define DEV_SECOND_NS INT64_C(1000000000)
 
@@ -187,7 +187,7 @@ json_t *dev_json_text(const char *text);
 /* --- totp.c: RFC 6238 with SHA-1, 30 s, 6 digits --- */
 
 #define DEV_TOTP_SECRET_LEN 20
-#define DEV_TOTP_STEP_S 30
+#define DEV_TOTP_STEP_S     30
 
 void dev_totp_code(const unsigned char secret[DEV_TOTP_SECRET_LEN], int64_t wall_s, char out[7]);
 
@@ -213,7 +213,7 @@ struct dev_account {
     enum dev_method preferred;
     unsigned char totp_secret[DEV_TOTP_SECRET_LEN];
     unsigned char pending_secret[DEV_TOTP_SECRET_LEN];
-    char sms_code[7]; /* "": none sent */
+    char sms_code[7];                                       /* "": none sent */
     unsigned char devices[DEV_DEVICES_MAX][DEV_DIGEST_LEN]; /* a ring */
     unsigned device_count;                                  /* ever remembered */
     uint64_t access_revoked; /* access tokens up to this serial number are revoked */
@@ -225,7 +225,7 @@ struct dev_account {
 };
 
 struct dev_accounts {
-    struct dev_account **demo;                /* the table of demo accounts, NULL-terminated */
+    struct dev_account **demo;              /* the table of demo accounts, NULL-terminated */
     struct dev_account *load[DEV_LOAD_MAX]; /* made when first named */
 };
 
@@ -235,7 +235,7 @@ void dev_accounts_done(struct dev_accounts *accounts);
 /* NULL: there is none. Lock held. Accounts live as long as the server. */
 struct dev_account *dev_account_find(struct dev_accounts *accounts, const char *name);
 bool dev_account_in_group(const json_t *groups, const char *group);
-const char *dev_method_name(enum dev_method method);   /* NULL for NONE */
+const char *dev_method_name(enum dev_method method); /* NULL for NONE */
 bool dev_method_parse(const char *name, enum dev_method *ret_method);
 bool dev_account_has_device(const struct dev_account *account, const char *key, const char *group);
 void dev_account_remember_device(struct dev_account *account, const char *key, const char *group);
@@ -440,8 +440,8 @@ struct dev_server {
 };
 
 struct dev_route {
-    const char *method; /* NULL: any */
-    const char *path;   /* ends in '/': a prefix */
+    const char *method;                           /* NULL: any */
+    const char *path;                             /* ends in '/': a prefix */
     void (*observe)(struct dev_request *request); /* at arrival, before any fault; NULL: nothing */
     void (*handle)(struct dev_request *request, struct dev_reply *reply);
 };

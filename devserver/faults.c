@@ -8,10 +8,14 @@
 #define GIANT_MAX (INT64_C(1) << 30)
 
 static const char *const kinds[] = {
-    [DEV_FAULT_LATENCY] = "latency",         [DEV_FAULT_STATUS] = "status",
-    [DEV_FAULT_RESET_BEFORE] = "reset_before", [DEV_FAULT_RESET_AFTER] = "reset_after",
-    [DEV_FAULT_TRUNCATE] = "truncate",       [DEV_FAULT_HTML] = "html",
-    [DEV_FAULT_GIANT] = "giant",             [DEV_FAULT_DRIP] = "drip",
+    [DEV_FAULT_LATENCY] = "latency",
+    [DEV_FAULT_STATUS] = "status",
+    [DEV_FAULT_RESET_BEFORE] = "reset_before",
+    [DEV_FAULT_RESET_AFTER] = "reset_after",
+    [DEV_FAULT_TRUNCATE] = "truncate",
+    [DEV_FAULT_HTML] = "html",
+    [DEV_FAULT_GIANT] = "giant",
+    [DEV_FAULT_DRIP] = "drip",
     [DEV_FAULT_BODY] = "body",
 };
 

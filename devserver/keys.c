@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RSA_BITS 2048
+#define RSA_BITS      2048
 #define SIGNATURE_MAX 1024 /* an RSA key of 8192 bits */
 
 static EVP_PKEY *load_key(const char *file)
@@ -117,8 +117,7 @@ static char *signature_of(const struct dev_keys *keys, const char *input)
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     char *text = NULL;
 
-    if (context &&
-        EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, keys->key) == 1 &&
+    if (context && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, keys->key) == 1 &&
         EVP_DigestSign(context, signature, &len, (const unsigned char *)input, strlen(input)) == 1)
         text = dev_base64url(signature, len);
     EVP_MD_CTX_free(context);

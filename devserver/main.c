@@ -17,7 +17,7 @@
 #define FRESHET_VERSION "development"
 #endif
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE     2
 #define DEFAULT_LISTEN "127.0.0.1:9400"
 
 static const char help[] =

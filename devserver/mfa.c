@@ -134,8 +134,7 @@ void dev_mfa_totp_get(struct dev_request *request, struct dev_reply *reply)
     dev_base32(secret, sizeof(secret), text);
     (void)snprintf(uri, sizeof(uri), "otpauth://totp/freshet-dev:%s?secret=%s&issuer=freshet-dev",
                    account->name, text);
-    dev_reply_json(reply, MHD_HTTP_OK,
-                   json_pack("{s:s, s:s}", "qr_uri", uri, "qr_secret", text));
+    dev_reply_json(reply, MHD_HTTP_OK, json_pack("{s:s, s:s}", "qr_uri", uri, "qr_secret", text));
 }
 
 /* Verifies the code of the secret handed out last; without one, of the secret in force. As with
@@ -169,8 +168,7 @@ void dev_mfa_totp_put(struct dev_request *request, struct dev_reply *reply)
             show(request->server, account, reply);
         } else {
             dev_count(&request->server->counters, DEV_COUNT_mfa_wrong_codes);
-            dev_reply_error(reply, MHD_HTTP_BAD_REQUEST, "CodeMismatchException",
-                            "Code mismatch");
+            dev_reply_error(reply, MHD_HTTP_BAD_REQUEST, "CodeMismatchException", "Code mismatch");
         }
     }
     json_decref(body);

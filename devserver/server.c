@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define IDLE_TIMEOUT_S 600            /* above the longest latency */
-#define HEADERS_MAX ((size_t)64 * 1024) /* memory of a connection: headers of both directions */
-#define STACK_SIZE ((size_t)512 * 1024)
+#define IDLE_TIMEOUT_S 600                 /* above the longest latency */
+#define HEADERS_MAX    ((size_t)64 * 1024) /* memory of a connection: headers of both directions */
+#define STACK_SIZE     ((size_t)512 * 1024)
 
 static const struct dev_route routes[] = {
     {"POST", "/auth", NULL, dev_auth_sign_in},
@@ -85,7 +85,7 @@ static const struct dev_route *find_route(const char *method, const char *path)
 static void append_plain(char *out, size_t room, size_t *at, const char *text)
 {
     for (; *text && *at + 1 < room; text++)
-        out[(*at)++] = *text > ' ' && *text < 0x7f ? *text : '?';
+        out[(*at)++] = (char)(*text > ' ' && *text < 0x7f ? *text : '?');
     out[*at] = '\0';
 }
 
@@ -155,8 +155,8 @@ static bool streams(const struct dev_fault *fault)
 static enum MHD_Result send_reply(struct dev_request *request, const struct dev_fault *fault,
                                   struct dev_reply *reply)
 {
-    struct MHD_Response *response = streams(fault) ? dev_stream_response(request, fault, reply)
-                                                   : plain_response(reply);
+    struct MHD_Response *response =
+        streams(fault) ? dev_stream_response(request, fault, reply) : plain_response(reply);
     enum MHD_Result result;
 
     if (!response)
@@ -219,8 +219,8 @@ static void count_status(struct dev_request *request, unsigned status)
 
 static enum MHD_Result answer_with(struct dev_request *request, const struct dev_fault *fault)
 {
-    bool reset = fault && (fault->kind == DEV_FAULT_RESET_BEFORE ||
-                           fault->kind == DEV_FAULT_RESET_AFTER);
+    bool reset =
+        fault && (fault->kind == DEV_FAULT_RESET_BEFORE || fault->kind == DEV_FAULT_RESET_AFTER);
     struct dev_reply reply = {.status = MHD_HTTP_OK};
     enum MHD_Result result;
 

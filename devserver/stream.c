@@ -26,7 +26,7 @@ static char giant_byte(uint64_t at, uint64_t end)
 
     if (at < head)
         return giant_head[at];
-    return at + tail >= end ? giant_tail[at + tail - end] : 'x';
+    return (char)(at + tail >= end ? giant_tail[at + tail - end] : 'x');
 }
 
 static ssize_t fetch(void *context, uint64_t at, char *out, size_t room)
@@ -63,8 +63,7 @@ static void stream_free(void *context)
 }
 
 /* Sets up the stream and tells the length that the answer promises. */
-static uint64_t shape(struct stream *stream, const struct dev_fault *fault,
-                      struct dev_reply *reply)
+static uint64_t shape(struct stream *stream, const struct dev_fault *fault, struct dev_reply *reply)
 {
     uint64_t bytes = (uint64_t)fault->bytes;
     uint64_t promised = reply->len;

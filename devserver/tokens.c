@@ -71,12 +71,12 @@ static char *access_token(const struct dev_server *server, const struct draft *d
 
 static char *id_token(const struct dev_server *server, const struct draft *draft)
 {
-    json_t *claims = json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:O, s:o}", "sub", draft->account->sub, "iss",
-        server->url, "aud", DEV_CLIENT_ID, "token_use", "id", "iat", (json_int_t)draft->issued_s,
-        "exp", (json_int_t)draft->expires_s, "cognito:username", draft->account->name,
-        "cognito:groups", draft->groups, "email",
-        json_sprintf("%s@dev.example", draft->account->name));
+    json_t *claims =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:O, s:o}", "sub", draft->account->sub,
+                  "iss", server->url, "aud", DEV_CLIENT_ID, "token_use", "id", "iat",
+                  (json_int_t)draft->issued_s, "exp", (json_int_t)draft->expires_s,
+                  "cognito:username", draft->account->name, "cognito:groups", draft->groups,
+                  "email", json_sprintf("%s@dev.example", draft->account->name));
     char *token = dev_keys_sign(&server->keys, claims);
 
     json_decref(claims);

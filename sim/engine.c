@@ -29,7 +29,8 @@ struct fsh_now sim_engine_now(struct sim_world *world, int engine)
 static void carry_out(struct sim_world *world, int engine, int session,
                       const struct fsh_effects *fx);
 
-/* ---- effects ----------------------------------------------------------------------------------- */
+/* ---- effects -----------------------------------------------------------------------------------
+ */
 
 static void put_in_cache(struct sim_world *world, int engine, struct sim_session *self, int session,
                          const struct fsh_change *change)
@@ -120,8 +121,8 @@ static void do_send(struct sim_world *world, int engine, int session,
     timeout.life = world->engines[engine].life;
     timeout.ticket = effect->ticket;
     timeout.errand = effect->send.errand;
-    timeout.result = (struct fsh_result){FSH_RESULT_UNKNOWN, FRESHET_EUNAVAILABLE, -1, 0,
-                                         false, false, false, false};
+    timeout.result = (struct fsh_result){
+        FSH_RESULT_UNKNOWN, FRESHET_EUNAVAILABLE, -1, 0, false, false, false, false};
     if (effect->send.errand == FSH_ERRAND_REFRESH)
         check_spent(world, session, self->leased);
     if (faulty && sim_chance(world, world->plan.lost_request)) {
@@ -197,7 +198,8 @@ static void tick(struct sim_world *world, int engine, int session)
     carry_out(world, engine, session, &fx);
 }
 
-/* ---- callers ------------------------------------------------------------------------------------ */
+/* ---- callers ------------------------------------------------------------------------------------
+ */
 
 static void come_back(struct sim_world *world, int engine, int session, int status)
 {
@@ -289,9 +291,8 @@ static void ask_again(struct sim_world *world, int engine, int session)
     if (!self->waiting)
         return;
     fx.count = 0;
-    answer = fsh_core_ask(&self->core, sim_engine_now(world, engine),
-                          self->strict ? STRICT_MS : 0, (struct fsh_mono){self->deadline},
-                          &self->seen, &fx);
+    answer = fsh_core_ask(&self->core, sim_engine_now(world, engine), self->strict ? STRICT_MS : 0,
+                          (struct fsh_mono){self->deadline}, &self->seen, &fx);
     told(world, engine, session, &answer);
     carry_out(world, engine, session, &fx);
 }
@@ -307,7 +308,8 @@ static void late(struct sim_world *world, const struct sim_event *event)
         sim_violated(world, "a caller waits beyond the deadline");
 }
 
-/* ---- carrying out -------------------------------------------------------------------------------- */
+/* ---- carrying out
+ * -------------------------------------------------------------------------------- */
 
 static void do_effect(struct sim_world *world, int engine, int session,
                       const struct fsh_effect *effect, bool *wake)
@@ -381,7 +383,8 @@ static void carry_out(struct sim_world *world, int engine, int session,
     set_timer(world, engine, session);
 }
 
-/* ---- events --------------------------------------------------------------------------------------- */
+/* ---- events
+ * --------------------------------------------------------------------------------------- */
 
 void sim_engine_start(struct sim_world *world, int engine, bool new_boot)
 {
@@ -439,8 +442,8 @@ static void stored(struct sim_world *world, const struct sim_event *event)
         if (event->record.phase != FSH_PHASE_LIVE || event->record.generation > self->generation)
             self->excused = true;
     }
-    fsh_core_stored(&self->core, sim_engine_now(world, event->engine), event->ticket,
-                    event->status, event->verdict, &event->record, event->unresolved, &fx);
+    fsh_core_stored(&self->core, sim_engine_now(world, event->engine), event->ticket, event->status,
+                    event->verdict, &event->record, event->unresolved, &fx);
     carry_out(world, event->engine, event->session, &fx);
 }
 

@@ -7,7 +7,7 @@
 #include <time.h>
 
 static const char usage[] =
-    "usage: freshet-sim [--seeds N] [--from SEED] [--trace]\n"
+    "usage: freshet-sim [--seeds N] [--from SEED] [--trace] [--tap]\n"
     "\n"
     "Runs the session engine's core, lease protocol and record codec in simulated worlds in which\n"
     "everything goes wrong that can, and checks the rules after every step. A seed decides all of\n"
@@ -16,6 +16,7 @@ static const char usage[] =
     "  --seeds N    how many seeds to run (default 1000)\n"
     "  --from SEED  the first of them (default 1)\n"
     "  --trace      print every step; for one seed\n"
+    "  --tap        speak TAP, as a test\n"
     "\n"
     "Exit status: 0 when no rule was broken, 1 when one was, 64 for wrong usage.\n";
 
@@ -29,7 +30,7 @@ static bool number(const char *text, uint64_t *ret_number)
     return *end == '\0';
 }
 
-static int run_all(uint64_t from, uint64_t seeds, bool trace)
+static int run_all(uint64_t from, uint64_t seeds, bool trace, bool tap)
 {
     struct timespec begin;
     struct timespec end;
@@ -41,11 +42,14 @@ static int run_all(uint64_t from, uint64_t seeds, bool trace)
     for (uint64_t seed = from; seed - from < seeds; seed++) {
         uint64_t ms = 0;
 
-        failed += (uint64_t)sim_run(seed, trace, stdout, &ms);
+        failed += (uint64_t)sim_run(seed, trace, tap ? stderr : stdout, &ms);
         session_ms += ms;
     }
     (void)clock_gettime(CLOCK_MONOTONIC, &end);
     seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+    if (tap)
+        printf("%s 1 - seeds %llu to %llu\n1..1\n# ", failed ? "not ok" : "ok",
+               (unsigned long long)from, (unsigned long long)(from + seeds - 1));
     printf("%llu seeds, %llu broken; %.0f session-hours in %.1f s: %.0f a second\n",
            (unsigned long long)seeds, (unsigned long long)failed, (double)session_ms / 3600000.0,
            seconds, (double)session_ms / 3600000.0 / seconds);
@@ -55,15 +59,14 @@ static int run_all(uint64_t from, uint64_t seeds, bool trace)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seeds", required_argument, NULL, 'n'},
-        {"from", required_argument, NULL, 'f'},
-        {"trace", no_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"seeds", required_argument, NULL, 'n'}, {"from", required_argument, NULL, 'f'},
+        {"trace", no_argument, NULL, 't'},       {"tap", no_argument, NULL, 'p'},
+        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
     };
     uint64_t seeds = 1000;
     uint64_t from = 1;
     bool trace = false;
+    bool tap = false;
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -73,12 +76,13 @@ int main(int argc, char **argv)
         }
         if ((option == 'n' && number(optarg, &seeds)) || (option == 'f' && number(optarg, &from)))
             continue;
-        if (option == 't') {
-            trace = true;
+        if (option == 't' || option == 'p') {
+            trace = trace || option == 't';
+            tap = tap || option == 'p';
             continue;
         }
         (void)fputs(usage, stderr);
         return 64;
     }
-    return run_all(from, seeds, trace);
+    return run_all(from, seeds, trace, tap);
 }

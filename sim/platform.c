@@ -26,8 +26,7 @@ bool sim_platform_accepts(const struct sim_world *world, int session, unsigned t
     const struct sim_account *account = &world->accounts[session];
     const struct sim_token *known = &account->tokens[token];
 
-    return token != 0 && known->family == account->live_family &&
-           world->now < known->expires_at;
+    return token != 0 && known->family == account->live_family && world->now < known->expires_at;
 }
 
 static void grant(struct sim_world *world, struct sim_event *event, bool refresh)

@@ -66,7 +66,8 @@ static void make_policy(struct sim_world *world)
     };
 }
 
-/* ---- things that happen to the world -------------------------------------------------------------- */
+/* ---- things that happen to the world
+ * -------------------------------------------------------------- */
 
 static void again(struct sim_world *world, enum sim_event_kind kind, int64_t every)
 {
@@ -132,8 +133,8 @@ static void pause_engine(struct sim_world *world, int engine)
     static const int64_t lengths[] = {500, 20000, 45000, 600000, 8 * INT64_C(3600000)};
     int64_t until = world->now + pick(world, lengths, 5);
 
-    world->engines[engine].paused_until = until < world->plan.faults_end ? until
-                                                                         : world->plan.faults_end;
+    world->engines[engine].paused_until =
+        until < world->plan.faults_end ? until : world->plan.faults_end;
     sim_note(world, "engine %d: sleeps until %lld ms", engine,
              (long long)world->engines[engine].paused_until);
     again(world, SIM_PAUSE, world->plan.pause_every);
@@ -146,7 +147,8 @@ static void step_wall(struct sim_world *world, int engine)
     again(world, SIM_STEP, world->plan.step_every);
 }
 
-/* ---- running ----------------------------------------------------------------------------------------- */
+/* ---- running
+ * ----------------------------------------------------------------------------------------- */
 
 static void send(struct sim_world *world, struct sim_event *event)
 {
@@ -170,8 +172,7 @@ static void store(struct sim_world *world, struct sim_event *event)
     struct sim_event *report;
 
     sim_store_process(world, event);
-    report = sim_event(world, SIM_STORED, event->engine, event->session,
-                       1 + sim_uniform(world, 5));
+    report = sim_event(world, SIM_STORED, event->engine, event->session, 1 + sim_uniform(world, 5));
     report->life = event->life;
     report->ticket = event->ticket;
     report->change = event->change;
@@ -219,9 +220,8 @@ static void world_event(struct sim_world *world, struct sim_event *event)
 
 static bool is_fault(enum sim_event_kind kind)
 {
-    return kind == SIM_OUTAGE || kind == SIM_REVOCATION || kind == SIM_CRASH ||
-           kind == SIM_PAUSE || kind == SIM_STEP || kind == SIM_STORE_OUTAGE ||
-           kind == SIM_SIGN_OUT;
+    return kind == SIM_OUTAGE || kind == SIM_REVOCATION || kind == SIM_CRASH || kind == SIM_PAUSE ||
+           kind == SIM_STEP || kind == SIM_STORE_OUTAGE || kind == SIM_SIGN_OUT;
 }
 
 static bool of_engine(enum sim_event_kind kind)
@@ -251,8 +251,8 @@ static bool dispatch(struct sim_world *world, struct sim_event *event)
                         sim_around(world, world->plan.call_every));
     if (event->kind == SIM_SIGN_OUT)
         again(world, SIM_SIGN_OUT, world->plan.sign_out_every);
-    if (!engine->up || (event->kind != SIM_CALL && event->kind != SIM_SIGN_OUT &&
-                        event->life != engine->life))
+    if (!engine->up ||
+        (event->kind != SIM_CALL && event->kind != SIM_SIGN_OUT && event->life != engine->life))
         return true;
     sim_engine_event(world, event);
     return true;
@@ -327,12 +327,11 @@ static void print_failure(const struct sim_world *world, FILE *out)
     uint64_t first = world->line_count > SIM_TRACE ? world->line_count - SIM_TRACE : 0;
 
     (void)fprintf(out, "seed %llu: %s\n", (unsigned long long)world->seed, world->violation);
-    (void)fprintf(out,
-                  "  %s, %s, grace %lld ms, lifetime %lld ms, %d engines on %s, after %llu steps\n",
-                  plan->service ? "service" : "person", plan->rotating ? "rotating" : "not rotating",
-                  (long long)plan->grace_ms, (long long)plan->lifetime_ms, plan->engines,
-                  plan->one_host ? "one host" : "hosts of their own",
-                  (unsigned long long)world->steps);
+    (void)fprintf(
+        out, "  %s, %s, grace %lld ms, lifetime %lld ms, %d engines on %s, after %llu steps\n",
+        plan->service ? "service" : "person", plan->rotating ? "rotating" : "not rotating",
+        (long long)plan->grace_ms, (long long)plan->lifetime_ms, plan->engines,
+        plan->one_host ? "one host" : "hosts of their own", (unsigned long long)world->steps);
     for (uint64_t n = first; n < world->line_count; n++)
         (void)fprintf(out, "  %s\n", world->lines[n % SIM_TRACE]);
 }

@@ -12,17 +12,17 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* The deterministic simulator: one seed decides everything. It runs the shipped core, lease protocol
- * and record codec against a platform, a network, clocks, callers and a durable store of its own,
- * with everything going wrong that can, and checks the rules after every step.
+/* The deterministic simulator: one seed decides everything. It runs the shipped core, lease
+ * protocol and record codec against a platform, a network, clocks, callers and a durable store of
+ * its own, with everything going wrong that can, and checks the rules after every step.
  *
  * Time is the true time in milliseconds since the beginning; each engine sees it through a clock of
  * its own. */
 
-#define SIM_ENGINES 3
+#define SIM_ENGINES  3
 #define SIM_SESSIONS 2
-#define SIM_TOKENS 4096 /* refresh and access tokens that a session may see */
-#define SIM_TRACE 64    /* lines that are printed of a failing seed */
+#define SIM_TOKENS   4096 /* refresh and access tokens that a session may see */
+#define SIM_TRACE    64   /* lines that are printed of a failing seed */
 
 /* ---- what a seed may make go wrong --------------------------------------------------------- */
 
@@ -33,7 +33,7 @@ struct sim_plan {
     bool background;
     int engines;
     int64_t lifetime_ms;
-    bool one_host; /* the engines share a clock and a boot */
+    bool one_host;      /* the engines share a clock and a boot */
     int64_t faults_end; /* from then on nothing fails: liveness is checked */
     int64_t end;
     /* Chances in a thousand. */
@@ -59,8 +59,8 @@ struct sim_plan {
 
 /* A refresh token, or an access token: a number, and what the platform knows of it. */
 struct sim_token {
-    uint64_t family; /* the sign-in that it comes from */
-    int64_t spent_at; /* refresh: first use, when rotation spends it; -1: unspent */
+    uint64_t family;    /* the sign-in that it comes from */
+    int64_t spent_at;   /* refresh: first use, when rotation spends it; -1: unspent */
     int64_t expires_at; /* access */
     bool access;
 };
@@ -85,33 +85,34 @@ struct sim_row {
     int64_t cached_lifetime;
     uint64_t cached_boot;
     /* For the checkers. */
-    uint64_t committed; /* the highest generation */
+    uint64_t committed;    /* the highest generation */
     int64_t signed_out_at; /* -1 */
     int64_t sign_in_leased_at;
 };
 
-/* ---- an engine --------------------------------------------------------------------------------- */
+/* ---- an engine ---------------------------------------------------------------------------------
+ */
 
 struct sim_session {
     struct fsh_core core;
-    unsigned leased;         /* refresh token of the flight */
-    unsigned grant_access;   /* of the flight's answer */
+    unsigned leased;       /* refresh token of the flight */
+    unsigned grant_access; /* of the flight's answer */
     unsigned grant_refresh;
     int64_t grant_lifetime;
-    unsigned adopted;        /* token that the cache gave */
+    unsigned adopted; /* token that the cache gave */
     int64_t adopted_lifetime;
-    unsigned token;          /* in force */
-    uint64_t generation;     /* of the token in force */
-    bool excused;            /* something happened that may take the token away */
-    bool over;               /* ended or signed out, and no token came since */
-    bool returning;          /* somebody is about to sign in */
-    int64_t ready_at;        /* when a caller last got a token */
-    bool waiting;            /* a caller */
-    bool strict;             /* ... who asks for more than a usable token */
+    unsigned token;      /* in force */
+    uint64_t generation; /* of the token in force */
+    bool excused;        /* something happened that may take the token away */
+    bool over;           /* ended or signed out, and no token came since */
+    bool returning;      /* somebody is about to sign in */
+    int64_t ready_at;    /* when a caller last got a token */
+    bool waiting;        /* a caller */
+    bool strict;         /* ... who asks for more than a usable token */
     uint64_t seen;
     int64_t deadline;
-    int64_t stored_last;     /* operations of a session reach the store in their order */
-    int64_t tick_at;       /* of the one timer that counts */
+    int64_t stored_last; /* operations of a session reach the store in their order */
+    int64_t tick_at;     /* of the one timer that counts */
     uint64_t tick_number;
 };
 
@@ -120,23 +121,24 @@ struct sim_engine {
     uint64_t holder;
     uint64_t life; /* one more at each start; reports of an earlier life are dropped */
     uint64_t boot;
-    int64_t offset;  /* of its clock */
-    int64_t drift;   /* in millionths */
+    int64_t offset; /* of its clock */
+    int64_t drift;  /* in millionths */
     int64_t wall_step;
     int64_t paused_until;
     struct fsh_gate gate;
     struct sim_session sessions[SIM_SESSIONS];
 };
 
-/* ---- the world ---------------------------------------------------------------------------------- */
+/* ---- the world ----------------------------------------------------------------------------------
+ */
 
 enum sim_event_kind {
-    SIM_TICK,       /* an engine's timer */
-    SIM_CALL,       /* a caller asks */
-    SIM_SEND,       /* a request reaches the platform */
-    SIM_ANSWER,     /* an answer reaches the engine */
-    SIM_STORE,      /* an operation reaches the store */
-    SIM_STORED,     /* its report reaches the engine */
+    SIM_TICK,   /* an engine's timer */
+    SIM_CALL,   /* a caller asks */
+    SIM_SEND,   /* a request reaches the platform */
+    SIM_ANSWER, /* an answer reaches the engine */
+    SIM_STORE,  /* an operation reaches the store */
+    SIM_STORED, /* its report reaches the engine */
     SIM_ADOPTED,
     SIM_UNAUTHORIZED,
     SIM_DEADLINE,
@@ -160,7 +162,7 @@ struct sim_event {
     uint64_t life;
     uint64_t ticket;
     enum fsh_errand errand;
-    unsigned token;   /* refresh or access token that is sent */
+    unsigned token; /* refresh or access token that is sent */
     uint64_t generation;
     struct fsh_change change;
     unsigned new_refresh;

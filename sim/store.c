@@ -66,8 +66,7 @@ static void check_commit(struct sim_world *world, struct sim_row *row,
     row->committed = after->generation;
     if (before->phase != FSH_PHASE_LIVE && event->change.purpose != FSH_PURPOSE_SIGN_IN)
         sim_violated(world, "a session that was over came back without a sign-in");
-    if (event->change.purpose == FSH_PURPOSE_SIGN_IN &&
-        row->sign_in_leased_at < row->signed_out_at)
+    if (event->change.purpose == FSH_PURPOSE_SIGN_IN && row->sign_in_leased_at < row->signed_out_at)
         sim_violated(world, "a sign-out was undone by a flight that began before");
 }
 
@@ -89,8 +88,8 @@ static void apply(struct sim_world *world, struct sim_event *event)
     }
     fsh_store_encode(&after, row->bytes);
     event->record = sim_store_read(world, event->session);
-    event->unresolved = fsh_core_record_unresolved_ms(&event->record, event->change.attempt,
-                                                      store_now(world));
+    event->unresolved =
+        fsh_core_record_unresolved_ms(&event->record, event->change.attempt, store_now(world));
 }
 
 void sim_store_process(struct sim_world *world, struct sim_event *event)

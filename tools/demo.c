@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define THREADS 20
-#define PASSWORD "demo-password-not-secret"
+#define THREADS      20
+#define PASSWORD     "demo-password-not-secret"
 #define NEW_PASSWORD "another-Demo-Password-1"
 
 struct demo {
@@ -75,8 +75,8 @@ static long counter(struct demo *demo, const char *name)
 static void check_status(struct demo *demo, const char *what, int expected, int got,
                          const struct freshet_error *error)
 {
-    check(demo, expected == got, "%s: expected %s, got %s%s%s", what,
-          freshet_status_name(expected), freshet_status_name(got), expected == got ? "" : ": ",
+    check(demo, expected == got, "%s: expected %s, got %s%s%s", what, freshet_status_name(expected),
+          freshet_status_name(got), expected == got ? "" : ": ",
           expected == got ? "" : error->message);
 }
 
@@ -215,8 +215,9 @@ static void herd_at_expiry(struct demo *demo)
     check(demo, counter(demo, "refreshes") - before <= 2 && counter(demo, "refreshes") > before,
           "expected one refresh of ann, and at most one of billing in the background; counted %ld",
           counter(demo, "refreshes") - before);
-    check(demo, counter(demo, "api_lacking_authorization") == 0 &&
-                    counter(demo, "api_lacking_partner") == 0,
+    check(demo,
+          counter(demo, "api_lacking_authorization") == 0 &&
+              counter(demo, "api_lacking_partner") == 0,
           "expected both headers on every request; without: %ld and %ld",
           counter(demo, "api_lacking_authorization"), counter(demo, "api_lacking_partner"));
     check(demo, counter(demo, "api_expired_token") == 0,
@@ -372,8 +373,9 @@ static void sign_out(struct demo *demo)
 static void sums(struct demo *demo)
 {
     act("What the devserver counted in all");
-    check(demo, counter(demo, "api_lacking_authorization") == 0 &&
-                    counter(demo, "api_lacking_partner") == 0,
+    check(demo,
+          counter(demo, "api_lacking_authorization") == 0 &&
+              counter(demo, "api_lacking_partner") == 0,
           "requests lacking a header: %ld, expected 0",
           counter(demo, "api_lacking_authorization") + counter(demo, "api_lacking_partner"));
     check(demo, counter(demo, "api_expired_token") == 0, "expired tokens seen: %ld, expected 0",

@@ -27,9 +27,9 @@ static size_t take(char *bytes, size_t size, size_t count, void *data)
 }
 
 long devclient_send(const struct devclient *client, const char *method, const char *path,
-                    const char *json, char *ret_body, size_t size)
+                    const char *body, char *ret_body, size_t size)
 {
-    struct body body = {ret_body, size, 0};
+    struct body answer = {ret_body, size, 0};
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
     CURL *easy = curl_easy_init();
     char url[512];
@@ -45,9 +45,9 @@ long devclient_send(const struct devclient *client, const char *method, const ch
     (void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
     (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take);
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, &body);
-    if (json)
-        (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, json);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer);
+    if (body)
+        (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
     if (curl_easy_perform(easy) == CURLE_OK)
         (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_cleanup(easy);

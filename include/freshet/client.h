@@ -14,8 +14,8 @@ extern "C" {
 /** One platform, with its sessions, stores and one background thread. */
 struct freshet;
 
-/** What freshet_open needs to know. All strings are copied. Initialise with FRESHET_OPTIONS_INIT, so
- *  that a program built today means the same to the library of tomorrow. */
+/** What freshet_open needs to know. All strings are copied. Initialise with FRESHET_OPTIONS_INIT,
+ * so that a program built today means the same to the library of tomorrow. */
 struct freshet_options {
     /** sizeof(struct freshet_options). */
     size_t size;
@@ -39,7 +39,10 @@ struct freshet_options {
 };
 
 /** The defaults. */
-#define FRESHET_OPTIONS_INIT {sizeof(struct freshet_options), 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define FRESHET_OPTIONS_INIT                                                                       \
+    {                                                                                              \
+        sizeof(struct freshet_options), 0, 0, 0, 0, 0, 0, 0, 0, 0                                  \
+    }
 
 /** Opens a platform: checks the options, opens the stores, starts the background thread. Sends
  *  nothing yet.
@@ -52,12 +55,12 @@ struct freshet_options {
  *
  *  Any thread. The handle may be used by all threads of this process, but not after fork(2): in the
  *  child every call returns FRESHET_EFORKED until the child opens a handle of its own. */
-FRESHET_EXPORT int freshet_open(const struct freshet_options *options,
-                                struct freshet **ret_freshet, struct freshet_error *error);
+FRESHET_EXPORT int freshet_open(const struct freshet_options *options, struct freshet **ret_freshet,
+                                struct freshet_error *error);
 
-/** Closes the platform and all its sessions. Callers who wait are told FRESHET_ECLOSED. Returns when
- *  what must not be lost (a refresh with a rotating refresh token in the air) has landed, after 15
- *  seconds at the most. NULL is allowed. No other call may be made with the handle or one of its
+/** Closes the platform and all its sessions. Callers who wait are told FRESHET_ECLOSED. Returns
+ * when what must not be lost (a refresh with a rotating refresh token in the air) has landed, after
+ * 15 seconds at the most. NULL is allowed. No other call may be made with the handle or one of its
  *  sessions from the moment this one begins; headers that were taken stay valid. */
 FRESHET_EXPORT void freshet_close(struct freshet *freshet);
 

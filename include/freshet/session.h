@@ -49,7 +49,9 @@ struct freshet_session_options {
 
 /** The defaults. */
 #define FRESHET_SESSION_OPTIONS_INIT                                                               \
-    {sizeof(struct freshet_session_options), FRESHET_INTERACTIVE, 0, 0, 0, 0, 0, false, false}
+    {                                                                                              \
+        sizeof(struct freshet_session_options), FRESHET_INTERACTIVE, 0, 0, 0, 0, 0, false, false   \
+    }
 
 /** Opens a session: reads what the store has of it, and lets a service sign in, in the background.
  *

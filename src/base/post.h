@@ -11,6 +11,6 @@ struct fsh_post {
 
 /* The struct of type `type` whose member `member` is at `pointer`. */
 #define fsh_container_of(pointer, type, member)                                                    \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

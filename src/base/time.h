@@ -7,7 +7,8 @@
 /* Two clocks that must never be mixed are two types. Both count milliseconds, and are passed in:
  * nothing below the engine reads a clock (rule 11). */
 
-/* A moment on the clock that runs through suspend (CLOCK_BOOTTIME). Means nothing after a reboot. */
+/* A moment on the clock that runs through suspend (CLOCK_BOOTTIME). Means nothing after a reboot.
+ */
 struct fsh_mono {
     int64_t ms;
 };

@@ -37,7 +37,8 @@ static void fill_commit(struct fsh_core *core, const struct fsh_now *now, struct
         change->refresh_until = wall_add(now->wall, core->policy->refresh_life_ms);
 }
 
-static void fill_release(struct fsh_core *core, const struct fsh_now *now, struct fsh_change *change)
+static void fill_release(struct fsh_core *core, const struct fsh_now *now,
+                         struct fsh_change *change)
 {
     change->kind = FSH_CHANGE_RELEASE;
     change->resolved = core->result.kind != FSH_RESULT_UNKNOWN;
@@ -450,10 +451,9 @@ static void signed_out(struct fsh_core *core, struct fsh_now *now, enum fsh_verd
 }
 
 static stored_fn *const on_stored[FSH_STEPS] = {
-    [FSH_STEP_READ] = read_done,    [FSH_STEP_LEASE] = leased,
-    [FSH_STEP_COMMIT] = committed,  [FSH_STEP_RELEASE] = released,
-    [FSH_STEP_END] = ended,         [FSH_STEP_PARK] = parked,
-    [FSH_STEP_LOSE] = lost,         [FSH_STEP_SIGN_OUT] = signed_out,
+    [FSH_STEP_READ] = read_done,   [FSH_STEP_LEASE] = leased,        [FSH_STEP_COMMIT] = committed,
+    [FSH_STEP_RELEASE] = released, [FSH_STEP_END] = ended,           [FSH_STEP_PARK] = parked,
+    [FSH_STEP_LOSE] = lost,        [FSH_STEP_SIGN_OUT] = signed_out,
 };
 
 /* The store failed: what must be written is tried again, everything else is given up. */

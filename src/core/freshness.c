@@ -4,7 +4,7 @@
 #include "core/random.h"
 
 #define MARGIN_LEAST_MS 1000
-#define MARGIN_MOST_MS 30000
+#define MARGIN_MOST_MS  30000
 
 static int64_t least(int64_t a, int64_t b)
 {

@@ -85,10 +85,10 @@ struct fsh_change {
     uint64_t reserved; /* COMMIT: the generation that the attempt's lease reserved */
     enum fsh_purpose purpose;
     int reason;
-    bool hold;          /* SIGN_OUT */
-    bool resolved;      /* RELEASE: this attempt has surely not spent the refresh token */
-    bool refreshable;   /* COMMIT: a refresh token comes with it, or the old one stays good */
-    uint32_t refusals;  /* RELEASE */
+    bool hold;         /* SIGN_OUT */
+    bool resolved;     /* RELEASE: this attempt has surely not spent the refresh token */
+    bool refreshable;  /* COMMIT: a refresh token comes with it, or the old one stays good */
+    uint32_t refusals; /* RELEASE */
     struct fsh_wall sign_in_at;    /* LEASE for a sign-in, RELEASE: earliest next automatic one */
     struct fsh_wall refresh_until; /* COMMIT, when a refresh token comes with it; else 0 */
 };

@@ -110,7 +110,8 @@ static struct wish sign_in_at(const struct fsh_core *core, const struct fsh_now 
                               struct fsh_mono at)
 {
     int64_t pause = core->policy->sign_in_pause_ms;
-    int64_t most = core->record.refusals ? fsh_core_refused_ms(core->record.refusals, pause) : pause;
+    int64_t most =
+        core->record.refusals ? fsh_core_refused_ms(core->record.refusals, pause) : pause;
     struct fsh_mono paused = end_of_pause(now, core->record.sign_in_at, most);
 
     if (!core->policy->service || core->record.parked)
@@ -343,8 +344,7 @@ int fsh_core_command(struct fsh_core *core, struct fsh_now now, enum fsh_errand 
     return FRESHET_OK;
 }
 
-void fsh_core_sign_out(struct fsh_core *core, struct fsh_now now, bool hold,
-                       struct fsh_effects *fx)
+void fsh_core_sign_out(struct fsh_core *core, struct fsh_now now, bool hold, struct fsh_effects *fx)
 {
     /* A report that is still to come bears an old ticket. The store applies the changes of one
      * session in the order of their submission, so this one is the last word on any before it. */

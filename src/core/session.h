@@ -22,11 +22,11 @@
 
 /* What does not change while a session is open. Shared by many sessions, borrowed. */
 struct fsh_policy {
-    bool service;            /* signs in by itself (rule 8); others wait for a person */
-    bool background;         /* refreshes before callers notice (rule 2) */
-    bool rotating;           /* refresh tokens are replaced at each use */
-    bool probe;              /* the platform has a call that confirms a 401 */
-    bool first_party;        /* external users are refused */
+    bool service;     /* signs in by itself (rule 8); others wait for a person */
+    bool background;  /* refreshes before callers notice (rule 2) */
+    bool rotating;    /* refresh tokens are replaced at each use */
+    bool probe;       /* the platform has a call that confirms a 401 */
+    bool first_party; /* external users are refused */
     int64_t threshold_ms;
     int64_t grace_ms;        /* of rotation */
     int64_t refresh_life_ms; /* 0: not known */
@@ -121,18 +121,18 @@ enum fsh_note_kind {
 };
 
 enum fsh_effect_kind {
-    FSH_EFFECT_STORE,    /* submit `change` to the secret store, then fsh_core_stored */
-    FSH_EFFECT_ADOPT,    /* get the token of `generation` from the cache, then fsh_core_adopted */
-    FSH_EFFECT_SEND,     /* ask the platform, then fsh_core_answered */
-    FSH_EFFECT_CANCEL,   /* what is in the air is no longer wanted; its report will be ignored */
-    FSH_EFFECT_PUBLISH,  /* the flight's grant is the token in force: generation, freshness */
-    FSH_EFFECT_WITHDRAW, /* no token is in force */
-    FSH_EFFECT_FORGET,   /* the flight is over: wipe what it held */
-    FSH_EFFECT_REPLY,    /* tell the person's call (sign-in, answer) its status */
+    FSH_EFFECT_STORE,      /* submit `change` to the secret store, then fsh_core_stored */
+    FSH_EFFECT_ADOPT,      /* get the token of `generation` from the cache, then fsh_core_adopted */
+    FSH_EFFECT_SEND,       /* ask the platform, then fsh_core_answered */
+    FSH_EFFECT_CANCEL,     /* what is in the air is no longer wanted; its report will be ignored */
+    FSH_EFFECT_PUBLISH,    /* the flight's grant is the token in force: generation, freshness */
+    FSH_EFFECT_WITHDRAW,   /* no token is in force */
+    FSH_EFFECT_FORGET,     /* the flight is over: wipe what it held */
+    FSH_EFFECT_REPLY,      /* tell the person's call (sign-in, answer) its status */
     FSH_EFFECT_SIGNED_OUT, /* tell the callers of sign-out their status */
-    FSH_EFFECT_WAKE,     /* ask for the waiting callers again */
-    FSH_EFFECT_GATE,     /* the platform works again: let the other sessions look */
-    FSH_EFFECT_NOTE      /* write the ledger */
+    FSH_EFFECT_WAKE,       /* ask for the waiting callers again */
+    FSH_EFFECT_GATE,       /* the platform works again: let the other sessions look */
+    FSH_EFFECT_NOTE        /* write the ledger */
 };
 
 struct fsh_effect {
@@ -187,13 +187,13 @@ struct fsh_core {
     struct fsh_freshness token;
 
     enum fsh_step step;
-    enum fsh_errand errand;   /* of the flight; NONE when there is none */
-    enum fsh_purpose purpose; /* of its lease */
-    bool in_air; /* the step's effect is submitted and not reported */
+    enum fsh_errand errand;     /* of the flight; NONE when there is none */
+    enum fsh_purpose purpose;   /* of its lease */
+    bool in_air;                /* the step's effect is submitted and not reported */
     struct fsh_mono started_at; /* of the step's effect */
     struct fsh_mono retry_at;   /* of a step that is to be submitted again */
     uint64_t attempt;
-    uint64_t reserved; /* generation of the flight */
+    uint64_t reserved;        /* generation of the flight */
     struct fsh_mono sent_at;  /* when its request was sent */
     struct fsh_result result; /* of the flight's exchange */
     bool refused;             /* ... refused the credentials of an automatic sign-in */
@@ -202,26 +202,26 @@ struct fsh_core {
     int ending;               /* why the session is to be ended; 0: not */
     uint64_t flights;         /* that are over */
 
-    bool loaded;      /* the record was read */
-    bool wanted;      /* a caller asked for a refresh, or for a token */
+    bool loaded; /* the record was read */
+    bool wanted; /* a caller asked for a refresh, or for a token */
     bool signing_out;
     bool holding;
-    enum fsh_errand command;   /* a person's: SIGN_IN, MFA, NEW_PASSWORD */
-    int challenge;             /* status of the open challenge; 0: none */
+    enum fsh_errand command; /* a person's: SIGN_IN, MFA, NEW_PASSWORD */
+    int challenge;           /* status of the open challenge; 0: none */
     uint32_t store_failures;
-    struct fsh_mono store_at;  /* not before, after a failure of the store */
-    struct fsh_mono next_try;  /* when a token may be had earliest; FSH_NEVER */
+    struct fsh_mono store_at; /* not before, after a failure of the store */
+    struct fsh_mono next_try; /* when a token may be had earliest; FSH_NEVER */
     struct fsh_mono wake_at;
-    int failure;               /* status of the last failed attempt to get a token */
-    uint64_t reported;         /* generation of a 401 that is held */
-    bool probing; /* a probe is in the air */
-    bool confirmed;            /* ... by a probe */
-    uint64_t suspect;          /* generation that a probe is to be sent for; 0: none */
-    uint64_t probed;           /* generation that the probe in the air was sent with */
-    struct fsh_mono probe_at;  /* not before */
+    int failure;              /* status of the last failed attempt to get a token */
+    uint64_t reported;        /* generation of a 401 that is held */
+    bool probing;             /* a probe is in the air */
+    bool confirmed;           /* ... by a probe */
+    uint64_t suspect;         /* generation that a probe is to be sent for; 0: none */
+    uint64_t probed;          /* generation that the probe in the air was sent with */
+    struct fsh_mono probe_at; /* not before */
     bool closing;
-    bool clean;                /* this attempt has surely not spent the refresh token */
-    bool replay;               /* an earlier attempt may have spent it */
+    bool clean;  /* this attempt has surely not spent the refresh token */
+    bool replay; /* an earlier attempt may have spent it */
 };
 
 /* A session as it is before its first step: it will read its record. `policy` and `gate` must
@@ -233,7 +233,8 @@ void fsh_core_init(struct fsh_core *core, const struct fsh_policy *policy, struc
 void fsh_core_tick(struct fsh_core *core, struct fsh_now now, struct fsh_effects *fx);
 
 /* A caller asks for a token with min_valid_ms left, by `deadline`. `seen` is NULL for a new caller;
- * for one who asks again after FSH_EFFECT_WAKE, what fsh_core_flights said at its first question. */
+ * for one who asks again after FSH_EFFECT_WAKE, what fsh_core_flights said at its first question.
+ */
 struct fsh_caller_answer fsh_core_ask(struct fsh_core *core, struct fsh_now now,
                                       int64_t min_valid_ms, struct fsh_mono deadline,
                                       const uint64_t *seen, struct fsh_effects *fx);

@@ -250,8 +250,8 @@ void fsh_engine_call_late(struct fsh_call *call)
         fsh_engine_finish(call, FRESHET_EUNAVAILABLE, -1);
         return;
     }
-    answer = fsh_core_ask(&session->core, now, call->min_valid_ms, call->deadline, &call->flights,
-                          &fx);
+    answer =
+        fsh_core_ask(&session->core, now, call->min_valid_ms, call->deadline, &call->flights, &fx);
     if (!told(call, &answer))
         fsh_engine_finish(call, fsh_core_why(&session->core), -1);
     fsh_engine_carry_out(session, &fx);

@@ -89,5 +89,6 @@ int fsh_engine_password(const struct fsh_credentials *credentials, struct fsh_se
         return from_callback(credentials, ret_password, error);
     if (credentials->password_file)
         return from_file(credentials->password_file, ret_password, error);
-    return fsh_base_fail(error, FRESHET_ECONFIG, "the session has no password and no password_file");
+    return fsh_base_fail(error, FRESHET_ECONFIG,
+                         "the session has no password and no password_file");
 }

@@ -323,8 +323,7 @@ void fsh_engine_carry_out(struct fsh_session *session, const struct fsh_effects 
         session->wake = false;
         fsh_engine_ask_again(session);
     }
-    fsh_base_heap_set(&session->engine->timers, &session->timer,
-                      fsh_core_wake_at(&session->core));
+    fsh_base_heap_set(&session->engine->timers, &session->timer, fsh_core_wake_at(&session->core));
 }
 
 /* ---- sessions ---------------------------------------------------------------------------- */

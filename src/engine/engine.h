@@ -19,8 +19,9 @@
 #include <sys/queue.h>
 
 /* The engine carries out what the core decides, for many sessions of one platform. It runs on one
- * thread, and has no clock, network or thread of its own: those are handed to it as `struct fsh_io`.
- * The loop (engine/loop.h) gives it the real ones, the scenario tests and the simulator theirs.
+ * thread, and has no clock, network or thread of its own: those are handed to it as `struct
+ * fsh_io`. The loop (engine/loop.h) gives it the real ones, the scenario tests and the simulator
+ * theirs.
  *
  * Everything below is for the engine's thread, unless it says otherwise. */
 
@@ -36,8 +37,8 @@ struct fsh_request {
     struct fsh_token *token; /* a reference, when the message is authorized: its headers go along */
     bool fresh_connection;   /* the message must never be sent twice, not even by the transport */
     uint64_t ticket;
-    struct fsh_call *call;   /* of an MFA call; else NULL */
-    void *transport;         /* the transport's own */
+    struct fsh_call *call; /* of an MFA call; else NULL */
+    void *transport;       /* the transport's own */
     LIST_ENTRY(fsh_request) in_session;
 };
 
@@ -95,7 +96,7 @@ struct fsh_call_input {
 struct fsh_call {
     enum fsh_call_kind kind;
     struct fsh_session *session;
-    int64_t min_valid_ms;     /* ENSURE */
+    int64_t min_valid_ms; /* ENSURE */
     struct fsh_mono deadline;
     struct fsh_call_input in;
     void (*done)(struct fsh_call *call);
@@ -111,7 +112,7 @@ struct fsh_call {
     struct fsh_timer timer;
     uint64_t flights;
     TAILQ_ENTRY(fsh_call) in_list;
-    TAILQ_HEAD(fsh_calls, fsh_call) *list;
+    TAILQ_HEAD(fsh_calls, fsh_call) * list;
 };
 
 /* Where a service's password comes from. */
@@ -121,6 +122,8 @@ struct fsh_credentials {
     int (*password)(void *data, char *ret_password, size_t size);
     void *password_data;
 };
+
+void fsh_engine_credentials_done(struct fsh_credentials *credentials);
 
 /* Counted for status and metrics. Written by the engine's thread alone. */
 struct fsh_counters {
@@ -158,15 +161,15 @@ struct fsh_session {
     struct fsh_token *token;
     atomic_uint_fast64_t reported; /* generation of a 401 that is on its way to the engine */
     struct fsh_post reported_post;
-    atomic_bool poked;             /* a caller below the threshold is on its way */
+    atomic_bool poked; /* a caller below the threshold is on its way */
     struct fsh_post poked_post;
 
     struct fsh_timer timer;
-    struct fsh_calls waiting;     /* ENSURE */
+    struct fsh_calls waiting; /* ENSURE */
     struct fsh_calls signing_out;
-    struct fsh_calls commands;    /* at most one: SIGN_IN, MFA, NEW_PASSWORD */
-    bool wake;                    /* the waiting are to be asked for again */
-    bool busy;                    /* effects are being carried out */
+    struct fsh_calls commands; /* at most one: SIGN_IN, MFA, NEW_PASSWORD */
+    bool wake;                 /* the waiting are to be asked for again */
+    bool busy;                 /* effects are being carried out */
     bool closing;
     void (*closed)(void *data);
     void *closed_data;
@@ -174,8 +177,8 @@ struct fsh_session {
     /* The flight's, wiped with FSH_EFFECT_FORGET. */
     struct fsh_kept leased;
     struct fsh_grant grant;
-    struct fsh_token *made;       /* what the grant, or the cache, brought; not yet in force */
-    struct fsh_call_input input;  /* of the command, until its reply */
+    struct fsh_token *made;      /* what the grant, or the cache, brought; not yet in force */
+    struct fsh_call_input input; /* of the command, until its reply */
     /* The last failure, for the callers' errors. */
     int failed_http;
     char failed_code[FSH_CODE_MAX];

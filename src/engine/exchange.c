@@ -18,8 +18,7 @@ static const enum fsh_exchange_kind kind_of_errand[] = {
     [FSH_ERRAND_PROBE] = FSH_EXCHANGE_PROBE,
 };
 
-void fsh_engine_failure(struct fsh_session *session, int http, const char *code,
-                        const char *detail)
+void fsh_engine_failure(struct fsh_session *session, int http, const char *code, const char *detail)
 {
     session->failed_http = http;
     (void)snprintf(session->failed_code, sizeof(session->failed_code), "%.*s",

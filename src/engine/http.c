@@ -143,9 +143,8 @@ static bool add_headers(struct transfer *transfer)
     /* Without it libcurl waits up to a second before it sends a larger body. */
     if (!add_header(transfer, "Expect", ""))
         return false;
-    if (request->token &&
-        !add_header(transfer, "Authorization",
-                    fsh_base_secret_reveal(&request->token->authorization)))
+    if (request->token && !add_header(transfer, "Authorization",
+                                      fsh_base_secret_reveal(&request->token->authorization)))
         return false;
     return true;
 }
@@ -333,7 +332,7 @@ int fsh_http_new(const struct fsh_http_options *options, struct fsh_http **ret_h
                  struct freshet_error *error)
 {
     struct fsh_http *http;
-    struct fsh_origin origin;
+    struct fsh_origin origin = {0};
     int status = fsh_engine_origin(options->url, &origin, error);
 
     if (status != FRESHET_OK)
@@ -358,6 +357,7 @@ void fsh_http_free(struct fsh_http *http)
     if (!http)
         return;
     while (!LIST_EMPTY(&http->transfers))
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): transfer_free takes it off the list. */
         transfer_free(LIST_FIRST(&http->transfers));
     if (http->multi)
         (void)curl_multi_cleanup(http->multi);

@@ -61,6 +61,5 @@ void fsh_engine_failure(struct fsh_session *session, int http, const char *code,
 /* The password of a service, from its file or its callback. */
 int fsh_engine_password(const struct fsh_credentials *credentials, struct fsh_secret *ret_password,
                         struct freshet_error *error);
-void fsh_engine_credentials_done(struct fsh_credentials *credentials);
 
 #endif

@@ -69,7 +69,7 @@ int fsh_engine_origin(const char *url, struct fsh_origin *ret_origin, struct fre
     CLEANUP(curl_string_free) char *host = NULL;
     CLEANUP(curl_string_free) char *port = NULL;
     CLEANUP(curl_string_free) char *user = NULL;
-    struct fsh_origin origin;
+    struct fsh_origin origin = {0};
 
     if (!parsed)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
@@ -105,7 +105,7 @@ void fsh_engine_origin_done(struct fsh_origin *origin)
 int fsh_engine_origins_add(struct fsh_origins *origins, const char *url,
                            struct freshet_error *error)
 {
-    struct fsh_origin origin;
+    struct fsh_origin origin = {0};
     struct fsh_origin *list;
     int status = fsh_engine_origin(url, &origin, error);
 
@@ -131,13 +131,14 @@ void fsh_engine_origins_done(struct fsh_origins *origins)
 
 static bool same(const struct fsh_origin *a, const struct fsh_origin *b)
 {
-    return a->secure == b->secure && a->port == b->port && strcmp(a->host, b->host) == 0;
+    return a->secure == b->secure && a->port == b->port && a->host && b->host &&
+           strcmp(a->host, b->host) == 0;
 }
 
 int fsh_engine_origins_check(const struct fsh_origins *origins, const char *url,
                              struct freshet_error *error)
 {
-    struct fsh_origin origin;
+    struct fsh_origin origin = {0};
     int status = fsh_engine_origin(url, &origin, error);
     bool found = false;
 
@@ -146,9 +147,10 @@ int fsh_engine_origins_check(const struct fsh_origins *origins, const char *url,
     for (size_t i = 0; i < origins->count && !found; i++)
         found = same(&origins->list[i], &origin);
     if (!found)
-        status = fsh_base_fail(error, FRESHET_EORIGIN,
-                               "%s://%s:%u is none of the platform's origins; the headers stay here",
-                               origin.secure ? "https" : "http", origin.host, origin.port);
+        status =
+            fsh_base_fail(error, FRESHET_EORIGIN,
+                          "%s://%s:%u is none of the platform's origins; the headers stay here",
+                          origin.secure ? "https" : "http", origin.host, origin.port);
     fsh_engine_origin_done(&origin);
     return status;
 }

@@ -8,8 +8,8 @@
 
 /* Rule 13: an origin is a scheme, a host and an effective port, compared exactly. Any thread. */
 struct fsh_origin {
-    bool secure;    /* https; else plain http, and the host is loopback */
-    char *host;     /* owned; lower case; IPv6 in brackets */
+    bool secure; /* https; else plain http, and the host is loopback */
+    char *host;  /* owned; lower case; IPv6 in brackets */
     unsigned port;
 };
 
@@ -33,8 +33,8 @@ void fsh_engine_origins_done(struct fsh_origins *origins);
 int fsh_engine_origins_check(const struct fsh_origins *origins, const char *url,
                              struct freshet_error *error);
 
-/* Whether a URL's host names loopback: an address of it, or "localhost". That this name leads there is
- * checked when it is connected to. */
+/* Whether a URL's host names loopback: an address of it, or "localhost". That this name leads there
+ * is checked when it is connected to. */
 bool fsh_engine_loopback_host(const char *host);
 
 /* Whether an address, as libcurl writes it, is this machine's loopback (127.0.0.0/8, ::1). */

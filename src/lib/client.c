@@ -19,8 +19,8 @@ static size_t page_size(void)
 
 static int alive_new(const unsigned **ret_alive, struct freshet_error *error)
 {
-    unsigned *page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                          -1, 0);
+    unsigned *page =
+        mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (page == MAP_FAILED)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
@@ -58,7 +58,8 @@ static int read_options(const struct freshet_options *given, struct freshet_opti
                              "struct freshet_options: initialise it with FRESHET_OPTIONS_INIT");
     memcpy(&options, given, given->size);
     if (!options.url)
-        return fsh_base_fail(error, FRESHET_ECONFIG, "url is missing: name the platform's base URL");
+        return fsh_base_fail(error, FRESHET_ECONFIG,
+                             "url is missing: name the platform's base URL");
     if (options.threshold_ms < 0)
         return fsh_base_fail(error, FRESHET_ECONFIG, "threshold_ms is negative");
     if (options.threshold_ms == 0)
@@ -150,7 +151,8 @@ int freshet_open(const struct freshet_options *options, struct freshet **ret_fre
         return status;
     /* Both count their users, and may be called at any time in any number. */
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return fsh_base_fail(error, FRESHET_EINTERNAL, "libsodium or libcurl cannot be initialised");
+        return fsh_base_fail(error, FRESHET_EINTERNAL,
+                             "libsodium or libcurl cannot be initialised");
     freshet = calloc(1, sizeof(*freshet));
     if (!freshet)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);

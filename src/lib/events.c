@@ -92,8 +92,7 @@ int freshet_event_fd(const struct freshet *freshet)
     return fsh_lib_forked(freshet) ? -1 : freshet->events.fd;
 }
 
-int freshet_event_next(struct freshet *freshet, struct freshet_event *ret_event,
-                       uint64_t *ret_lost)
+int freshet_event_next(struct freshet *freshet, struct freshet_event *ret_event, uint64_t *ret_lost)
 {
     struct fsh_events *events = &freshet->events;
     eventfd_t value;

@@ -47,7 +47,8 @@ static int no_partner(int status, const struct fsh_token *token, const char *nam
     size_t len = 0;
 
     for (size_t i = 0; i < token->partner_count && len < sizeof(ids) - 1; i++) {
-        int more = snprintf(ids + len, sizeof(ids) - len, "%s%s", i ? ", " : "", token->partners[i]);
+        int more =
+            snprintf(ids + len, sizeof(ids) - len, "%s%s", i ? ", " : "", token->partners[i]);
 
         len += more > 0 ? (size_t)more : 0;
     }

@@ -42,7 +42,8 @@ int freshet_mfa_settings_put(struct freshet_session *session, int enabled, const
     if (preferred && strlen(preferred) >= sizeof(call.in.mfa_method))
         return fsh_base_fail(error, FRESHET_EINVAL, "preferred: more than %zu bytes",
                              sizeof(call.in.mfa_method) - 1);
-    (void)snprintf(call.in.mfa_method, sizeof(call.in.mfa_method), "%s", preferred ? preferred : "");
+    (void)snprintf(call.in.mfa_method, sizeof(call.in.mfa_method), "%s",
+                   preferred ? preferred : "");
     status = fsh_lib_call(session, &call, timeout_ms, error);
     answer_done(&call);
     return status;

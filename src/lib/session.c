@@ -109,10 +109,8 @@ static int open_engine_session(struct freshet_session *session,
         opening.status = fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     else
         fsh_lib_on_engine(session->freshet, open_on_engine, &opening);
-    if (opening.status != FRESHET_OK) {
-        free(credentials->username);
-        free(credentials->password_file);
-    }
+    /* Empty when the engine has taken them over. */
+    fsh_engine_credentials_done(credentials);
     return opening.status;
 }
 
@@ -343,10 +341,8 @@ struct looking {
 static enum freshet_phase public_phase(enum fsh_phase phase)
 {
     static const enum freshet_phase phases[] = {
-        [FSH_PHASE_NONE] = FRESHET_PHASE_NONE,
-        [FSH_PHASE_LIVE] = FRESHET_PHASE_LIVE,
-        [FSH_PHASE_ENDED] = FRESHET_PHASE_ENDED,
-        [FSH_PHASE_SIGNED_OUT] = FRESHET_PHASE_SIGNED_OUT,
+        [FSH_PHASE_NONE] = FRESHET_PHASE_NONE,   [FSH_PHASE_LIVE] = FRESHET_PHASE_LIVE,
+        [FSH_PHASE_ENDED] = FRESHET_PHASE_ENDED, [FSH_PHASE_SIGNED_OUT] = FRESHET_PHASE_SIGNED_OUT,
         [FSH_PHASE_HELD] = FRESHET_PHASE_HELD,
     };
 
@@ -367,7 +363,9 @@ static void look_on_engine(void *data)
         .usable = fsh_core_usable(core, now),
         .challenge = core->challenge ? core->challenge : core->record.parked,
         .age_ms = -1,
-        .next_ms = wake.ms == FSH_NEVER.ms ? -1 : wake.ms > now.ms ? wake.ms - now.ms : 0,
+        .next_ms = wake.ms == FSH_NEVER.ms ? -1
+                   : wake.ms > now.ms      ? wake.ms - now.ms
+                                           : 0,
         .refreshes = atomic_load(&engine->counters.refreshes),
         .sign_ins = atomic_load(&engine->counters.sign_ins),
         .failures = atomic_load(&engine->counters.failures),

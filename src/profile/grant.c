@@ -147,9 +147,9 @@ static int identify(const struct fsh_profile_dialect *dialect, const json_t *bod
 
     if (!token || json_is_null(token))
         return FRESHET_OK;
-    claims = json_is_string(token) ? fsh_profile_jwt_claims(json_string_value(token),
-                                                            json_string_length(token))
-                                   : NULL;
+    claims = json_is_string(token)
+                 ? fsh_profile_jwt_claims(json_string_value(token), json_string_length(token))
+                 : NULL;
     if (!claims) {
         *ret_detail = "the ID token is no JWT";
         return FRESHET_EBADBODY;

@@ -71,7 +71,7 @@ struct fsh_reply {
     const char *date;        /* the Date header's value, or NULL */
     const char *body;
     size_t body_len;
-    const char *failure;     /* the transport's words when there was no answer, or NULL */
+    const char *failure; /* the transport's words when there was no answer, or NULL */
 };
 
 /* How an exchange ended, as the rules tell apart. */
@@ -89,11 +89,11 @@ struct fsh_grant {
     struct fsh_secret refresh_token; /* empty when the platform sent none: the old one stays */
     struct fsh_secret device_key;    /* both empty unless a device is to be remembered */
     struct fsh_secret device_group_key;
-    int64_t lifetime_ms;             /* from the moment the request was sent; at least 1 */
-    bool identified;                 /* an ID token came, and what follows was read from it */
-    bool suspended;                  /* the account is suspended */
-    bool external;                   /* an external user */
-    char **partners;                 /* ids the account may use, in the platform's order */
+    int64_t lifetime_ms; /* from the moment the request was sent; at least 1 */
+    bool identified;     /* an ID token came, and what follows was read from it */
+    bool suspended;      /* the account is suspended */
+    bool external;       /* an external user */
+    char **partners;     /* ids the account may use, in the platform's order */
     size_t partner_count;
 };
 
@@ -107,7 +107,7 @@ struct fsh_mfa_answer {
 
 struct fsh_answer {
     enum fsh_outcome outcome;
-    int status;              /* FRESHET_OK, or what a caller would be told */
+    int status; /* FRESHET_OK, or what a caller would be told */
     int http_status;
     int64_t retry_after_ms;  /* -1: the platform did not say; bounded by FSH_RETRY_AFTER_MS */
     char code[FSH_CODE_MAX]; /* the platform's error code, printable ASCII; "" when there is none */
@@ -143,8 +143,7 @@ const char *fsh_profile_partner_header(const struct fsh_profile *profile);
 /* The value of the Authorization header for a token: "Bearer x", or the bare token.
  * FRESHET_EBADBODY when the token has a character that no header value may have. */
 int fsh_profile_authorization(const struct fsh_profile *profile,
-                              const struct fsh_secret *access_token,
-                              struct fsh_secret *ret_value);
+                              const struct fsh_secret *access_token, struct fsh_secret *ret_value);
 
 /* Builds the message of an exchange. FRESHET_EINVAL when the question lacks what the kind needs, is
  * not UTF-8, or is over the bounds; FRESHET_ENOMEM. */

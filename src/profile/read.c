@@ -20,9 +20,8 @@ static void to_printable(char *text)
     }
 }
 
-__attribute__((format(printf, 4, 5))) static void conclude(struct fsh_answer *answer,
-                                                           enum fsh_outcome outcome, int status,
-                                                           const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void
+conclude(struct fsh_answer *answer, enum fsh_outcome outcome, int status, const char *format, ...)
 {
     va_list args;
 
@@ -212,8 +211,8 @@ static void read_totp(const struct fsh_profile_dialect *dialect, const json_t *b
 {
     const struct fsh_profile_fields *fields = &dialect->fields;
 
-    if (fsh_profile_secret_field(body, fields->ret_qr_uri, FSH_CHALLENGE_MAX, &answer->mfa.qr_uri) !=
-            FRESHET_OK ||
+    if (fsh_profile_secret_field(body, fields->ret_qr_uri, FSH_CHALLENGE_MAX,
+                                 &answer->mfa.qr_uri) != FRESHET_OK ||
         fsh_profile_secret_field(body, fields->ret_qr_secret, FSH_CREDENTIAL_MAX,
                                  &answer->mfa.qr_secret) != FRESHET_OK ||
         fsh_base_secret_empty(&answer->mfa.qr_uri)) {

@@ -107,8 +107,7 @@ static bool asctime_date(struct cursor cursor, struct date *date)
     if (!one_of(&cursor, days, 7, &day) || !skip(&cursor, " ") || !month(&cursor, date) ||
         !skip(&cursor, " "))
         return false;
-    if (!number(&cursor, 2, &date->day) &&
-        !(skip(&cursor, " ") && number(&cursor, 1, &date->day)))
+    if (!number(&cursor, 2, &date->day) && !(skip(&cursor, " ") && number(&cursor, 1, &date->day)))
         return false;
     return skip(&cursor, " ") && clock_time(&cursor, date) && skip(&cursor, " ") &&
            number(&cursor, 4, &date->year) && *cursor.at == '\0';
@@ -149,7 +148,8 @@ bool fsh_profile_http_date(const char *text, struct fsh_wall *ret_at)
         return false;
     if (!exists(&date))
         return false;
-    seconds = days_since_1970(&date) * 86400 + date.hour * 3600 + date.minute * 60 + date.second;
+    seconds = days_since_1970(&date) * 86400 + INT64_C(3600) * date.hour +
+              INT64_C(60) * date.minute + date.second;
     ret_at->ms = seconds * 1000;
     return true;
 }

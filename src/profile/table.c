@@ -101,7 +101,8 @@ static const struct fsh_profile profiles[] = {
 
 #define PROFILES (sizeof(profiles) / sizeof(profiles[0]))
 
-static const char *const names[PROFILES + 1] = {"partner", "partner-bare", "partner-rotating", NULL};
+static const char *const names[PROFILES + 1] = {"partner", "partner-bare", "partner-rotating",
+                                                NULL};
 
 const struct fsh_profile *fsh_profile_find(const char *name)
 {

@@ -5,7 +5,8 @@
 
 /* One walk over the fields serves both directions, so that they cannot drift apart. */
 struct walk {
-    unsigned char *write; /* NULL when reading */
+    bool writing;
+    unsigned char *write;
     const unsigned char *read;
     bool good;
 };
@@ -15,12 +16,12 @@ static void u64(struct walk *walk, uint64_t *field)
     uint64_t value = 0;
 
     for (int i = 0; i < 8; i++) {
-        if (walk->write)
+        if (walk->writing)
             *walk->write++ = (unsigned char)(*field >> (8 * i));
         else
             value |= (uint64_t)*walk->read++ << (8 * i);
     }
-    if (!walk->write)
+    if (!walk->writing)
         *field = value;
 }
 
@@ -35,7 +36,7 @@ static void i64(struct walk *walk, int64_t *field)
 /* A small number between 0 and `most`, in one byte. */
 static unsigned small(struct walk *walk, unsigned value, unsigned most)
 {
-    if (walk->write) {
+    if (walk->writing) {
         *walk->write++ = (unsigned char)value;
         return value;
     }
@@ -94,7 +95,7 @@ static void fields(struct walk *walk, struct fsh_record *record)
 void fsh_store_encode(const struct fsh_record *record, unsigned char ret_bytes[FSH_CODEC_BYTES])
 {
     struct fsh_record copy = *record;
-    struct walk walk = {.write = ret_bytes, .good = true};
+    struct walk walk = {.writing = true, .write = ret_bytes, .good = true};
 
     (void)small(&walk, FSH_CODEC_VERSION, FSH_CODEC_VERSION);
     fields(&walk, &copy);

@@ -27,17 +27,17 @@ void fsh_store_kept_done(struct fsh_kept *kept);
 
 /* One change of one record. */
 struct fsh_store_op {
-    struct fsh_post post;                   /* for whoever brings it back to the engine */
+    struct fsh_post post; /* for whoever brings it back to the engine */
     void (*done)(struct fsh_store_op *op);
-    const char *session;                    /* its name; borrowed until done */
+    const char *session; /* its name; borrowed until done */
     struct fsh_change change;
-    struct fsh_stamp now;                   /* of this host; a store with a clock of its own
-                                               (a database of many hosts) uses that */
-    struct fsh_kept kept;                   /* in: comes with a COMMIT; out: of a LEASE */
-    int status;                             /* out: FRESHET_OK, or FRESHET_ESTORE and the like */
-    enum fsh_verdict verdict;               /* out */
-    struct fsh_record record;               /* out: as it now is */
-    int64_t unresolved_ms;                  /* out: fsh_core_record_unresolved_ms */
+    struct fsh_stamp now;     /* of this host; a store with a clock of its own
+                                 (a database of many hosts) uses that */
+    struct fsh_kept kept;     /* in: comes with a COMMIT; out: of a LEASE */
+    int status;               /* out: FRESHET_OK, or FRESHET_ESTORE and the like */
+    enum fsh_verdict verdict; /* out */
+    struct fsh_record record; /* out: as it now is */
+    int64_t unresolved_ms;    /* out: fsh_core_record_unresolved_ms */
 };
 
 struct fsh_secret_store;

@@ -47,9 +47,8 @@ static void make_bundle(struct fsh_token *token, size_t index)
 }
 
 int fsh_token_new(uint64_t incarnation, uint64_t generation, struct fsh_stamp sent_at,
-                  int64_t lifetime_ms, struct fsh_secret *authorization,
-                  const char *partner_header, char *const *partners, size_t partner_count,
-                  struct fsh_token **ret_token)
+                  int64_t lifetime_ms, struct fsh_secret *authorization, const char *partner_header,
+                  char *const *partners, size_t partner_count, struct fsh_token **ret_token)
 {
     struct fsh_token *token = calloc(1, sizeof(*token));
 

@@ -21,8 +21,8 @@ struct fsh_token {
     struct fsh_secret authorization; /* value of the Authorization header */
     const char *partner_header;      /* name of the header; static */
     size_t partner_count;
-    char **partners;                 /* owned */
-    struct fsh_bundle *bundles;      /* one a partner */
+    char **partners;            /* owned */
+    struct fsh_bundle *bundles; /* one a partner */
 };
 
 /* The headers for one partner, and the token that they belong to. */
@@ -35,9 +35,8 @@ struct fsh_bundle {
 /* Takes over the bytes of `authorization`; copies the partner ids. One reference is the caller's.
  * FRESHET_ENOMEM leaves everything as it was. */
 int fsh_token_new(uint64_t incarnation, uint64_t generation, struct fsh_stamp sent_at,
-                  int64_t lifetime_ms, struct fsh_secret *authorization,
-                  const char *partner_header, char *const *partners, size_t partner_count,
-                  struct fsh_token **ret_token);
+                  int64_t lifetime_ms, struct fsh_secret *authorization, const char *partner_header,
+                  char *const *partners, size_t partner_count, struct fsh_token **ret_token);
 
 struct fsh_token *fsh_token_ref(struct fsh_token *token);
 void fsh_token_unref(struct fsh_token *token);

@@ -133,8 +133,7 @@ static void wrong_credentials_are_told_and_leak_nothing(void **state)
     assert_null(strstr(error.message, "canary"));
     assert_int_equal(freshet_sign_in(session, "svc-demo", NULL, 0, &error), FRESHET_EINVAL);
     assert_int_equal(freshet_sign_in(session, "svc-demo", "", 0, &error), FRESHET_EINVAL);
-    assert_int_equal(freshet_answer_mfa(session, "123456", false, 0, &error),
-                     FRESHET_ENOCHALLENGE);
+    assert_int_equal(freshet_answer_mfa(session, "123456", false, 0, &error), FRESHET_ENOCHALLENGE);
     freshet_session_close(session);
 }
 

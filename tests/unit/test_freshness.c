@@ -7,7 +7,7 @@
 #include "unit.h"
 
 #define MINUTE INT64_C(60000)
-#define HOUR (60 * MINUTE)
+#define HOUR   (60 * MINUTE)
 
 struct row {
     int64_t lifetime;
@@ -61,8 +61,7 @@ static void an_hour_is_refreshed_between_54_and_55_minutes(void **state)
 
 static void expiry_counts_from_when_the_request_was_sent(void **state)
 {
-    struct fsh_freshness token =
-        fsh_core_freshness((struct fsh_mono){1000}, HOUR, 5 * MINUTE, 0);
+    struct fsh_freshness token = fsh_core_freshness((struct fsh_mono){1000}, HOUR, 5 * MINUTE, 0);
 
     (void)state;
     assert_int_equal(token.expires_at.ms, 1000 + HOUR);

@@ -45,9 +45,9 @@ static void the_first_choice_decides(void **state)
         const struct row *row = &rows[i];
         size_t index = 0;
 
-        assert_int_equal(fsh_core_partner(two, row->allowed, row->asked, row->setting, row->preset,
-                                          &index),
-                         row->status);
+        assert_int_equal(
+            fsh_core_partner(two, row->allowed, row->asked, row->setting, row->preset, &index),
+            row->status);
         assert_int_equal(index, row->index);
     }
 }

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Who may include whom: base <- core, profile, config <- store <- engine <- lib <- keeper; the edge and
+the tools use public headers only; and which folder may see which library."""
+import os
+import re
+import tempfile
+
+from tap import Tap
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# A folder below src/, and those that it may include besides itself.
+ALLOWED = {
+    "base": set(),
+    "core": {"base"},
+    "profile": {"base"},
+    "config": {"base"},
+    "store": {"base", "core", "profile", "config"},
+    "engine": {"base", "core", "profile", "config", "store"},
+    "lib": {"base", "core", "profile", "config", "store", "engine"},
+    "keeper": {"base", "core", "profile", "config", "store", "engine", "lib"},
+}
+LIBRARIES = {
+    "sodium.h": {"base", "profile", "store", "engine", "lib", "keeper"},
+    "jansson.h": {"profile", "config", "keeper"},
+    "curl/curl.h": {"engine", "lib"},
+    "microhttpd.h": {"keeper"},
+    "ini.h": {"config"},
+    "sqlite3.h": {"store"},
+    "libpq-fe.h": {"store"},
+}
+# Folders outside src/, and the folders of src/ that they may include.
+OUTSIDE = {
+    "devserver": set(),
+    "tools": set(),
+    "edge": set(),
+    "sim": {"base", "core", "store"},
+    "include": set(),
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]')
+
+
+def includes(path):
+    with open(path, encoding="utf-8") as f:
+        for number, line in enumerate(f, 1):
+            match = INCLUDE.match(line)
+            if match:
+                yield number, match.group(1)
+
+
+def sources(root, top):
+    for folder, _dirs, files in os.walk(os.path.join(root, top)):
+        for name in sorted(files):
+            if name.endswith((".c", ".h")):
+                yield os.path.join(folder, name)
+
+
+def below_src(root):
+    problems = []
+    for path in sources(root, "src"):
+        short = os.path.relpath(path, root)
+        me = short.split(os.sep)[1]
+        if me not in ALLOWED:
+            problems.append(f"{short}: src/{me} is no folder of the design")
+            continue
+        for number, name in includes(path):
+            other = name.split("/")[0]
+            if other in ALLOWED and other != me and other not in ALLOWED[me]:
+                problems.append(f"{short}:{number}: src/{me} must not include {name}")
+            if name in LIBRARIES and me not in LIBRARIES[name]:
+                problems.append(f"{short}:{number}: src/{me} must not see <{name}>")
+    return problems
+
+
+def outside_src(root):
+    problems = []
+    for top, allowed in OUTSIDE.items():
+        for path in sources(root, top):
+            short = os.path.relpath(path, root)
+            for number, name in includes(path):
+                other = name.split("/")[0]
+                if "/" in name and other in ALLOWED and other not in allowed:
+                    problems.append(f"{short}:{number}: {top}/ must not include {name}")
+                if name.startswith("src/"):
+                    problems.append(f"{short}:{number}: {top}/ must not include {name}")
+    return problems
+
+
+def bites(relative, line):
+    """Whether a tree with that one line is found guilty."""
+    with tempfile.TemporaryDirectory() as root:
+        path = os.path.join(root, relative)
+        os.makedirs(os.path.dirname(path))
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(line + "\n")
+        return bool(below_src(root) + outside_src(root))
+
+
+def main():
+    tap = Tap()
+    tap.case("src/ includes from left to right only", below_src(ROOT))
+    tap.case("sim, devserver, tools and public headers keep out of src/", outside_src(ROOT))
+    guilty = [
+        ("src/core/x.c", '#include "engine/engine.h"'),
+        ("src/core/x.c", '#include "profile/profile.h"'),
+        ("src/base/x.h", '#include "core/session.h"'),
+        ("src/engine/x.c", '#include <jansson.h>'),
+        ("src/other/x.c", ""),
+        ("devserver/x.c", '#include "base/secret.h"'),
+        ("sim/x.c", '#include "engine/engine.h"'),
+        ("tools/x.c", '#include "lib/internal.h"'),
+    ]
+    tap.case("the check bites",
+             [f"{path}: {line} went through" for path, line in guilty if not bites(path, line)])
+    tap.end()
+
+
+main()
