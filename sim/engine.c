@@ -149,7 +149,8 @@ static void do_publish(struct sim_world *world, int engine, int session,
         sim_violated(world, "a generation was published without its token: half a snapshot");
     if (effect->publish.generation <= self->generation)
         sim_violated(world, "the published generation went back");
-    if (self->over && sim_store_read(world, session).phase != FSH_PHASE_LIVE)
+    if (self->over && fsh_core_usable(&self->core, sim_engine_now(world, engine).mono) &&
+        sim_store_read(world, session).phase != FSH_PHASE_LIVE)
         sim_violated(world, "a dead session came back without a sign-in");
     self->token = token;
     self->generation = effect->publish.generation;

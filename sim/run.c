@@ -32,7 +32,8 @@ static void make_plan(struct sim_world *world)
     plan->faults_end = plan->lifetime_ms * 6;
     if (plan->faults_end < 600000)
         plan->faults_end = 600000;
-    plan->end = plan->faults_end + RECOVERY_MS;
+    /* A rotation that was lost shows when the token in hand ends. */
+    plan->end = plan->faults_end + RECOVERY_MS + (plan->rotating ? plan->lifetime_ms : 0);
     plan->lost_request = (unsigned)sim_uniform(world, 100);
     plan->lost_response = (unsigned)sim_uniform(world, 150);
     plan->server_error = (unsigned)sim_uniform(world, 150);

@@ -313,7 +313,8 @@ static void read_done(struct fsh_core *core, struct fsh_now *now, enum fsh_verdi
                       struct fsh_effects *fx)
 {
     (void)verdict;
-    fsh_core_note(fx, FSH_NOTE_OPENED, FRESHET_OK, (int64_t)core->record.generation);
+    if (!core->loaded)
+        fsh_core_note(fx, FSH_NOTE_OPENED, FRESHET_OK, (int64_t)core->record.generation);
     fsh_core_settle(core, now, fx);
 }
 
@@ -502,6 +503,7 @@ void fsh_core_stored(struct fsh_core *core, struct fsh_now now, uint64_t ticket,
         core->store_failures = 0;
         core->store_at = now.mono;
         core->record = *record;
+        core->read_at = now.mono;
         core->unresolved_ms = unresolved_ms;
         on_stored[core->step](core, &now, verdict, fx);
     }

@@ -283,6 +283,14 @@ static struct fsh_caller_answer refused(const struct fsh_core *core, struct fsh_
     return answer;
 }
 
+/* Before a caller is told that the session is over: another engine may have signed in since. */
+static bool read_again(const struct fsh_core *core, struct fsh_mono now, struct fsh_mono deadline)
+{
+    return core->loaded && core->step == FSH_STEP_IDLE && !core->closing &&
+           core->record.phase != FSH_PHASE_LIVE && now.ms < deadline.ms &&
+           fsh_mono_until(core->read_at, now) >= FSH_REREAD_MS;
+}
+
 struct fsh_caller_answer fsh_core_ask(struct fsh_core *core, struct fsh_now now,
                                       int64_t min_valid_ms, struct fsh_mono deadline,
                                       const uint64_t *seen, struct fsh_effects *fx)
@@ -299,6 +307,8 @@ struct fsh_caller_answer fsh_core_ask(struct fsh_core *core, struct fsh_now now,
         return ready;
     if (!satisfied || now.mono.ms >= core->token.threshold_at.ms)
         core->wanted = true;
+    if (!usable && read_again(core, now.mono, deadline))
+        fsh_core_begin(core, FSH_STEP_READ, &now, fx);
     fsh_core_advance(core, &now, fx);
     if (satisfied)
         return ready;

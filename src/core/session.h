@@ -202,6 +202,7 @@ struct fsh_core {
     int ending;               /* why the session is to be ended; 0: not */
     uint64_t flights;         /* that are over */
 
+    struct fsh_mono read_at;  /* when the record was last read */
     bool loaded; /* the record was read */
     bool wanted; /* a caller asked for a refresh, or for a token */
     bool signing_out;
