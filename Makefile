@@ -39,7 +39,6 @@ lint:
 	@tools/lint.sh
 
 bench: build
-	@tools/setup.sh build bench
 	@/usr/bin/python3 bench/run.py
 
 fuzz:

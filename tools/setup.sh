@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing for the purposes named, on Debian 12, and says what. Quick when nothing is.
 #
-# usage: setup.sh build|lint|bench|fuzz ...
+# usage: setup.sh build|lint|test|fuzz ...
 set -eu
 
 packages=
@@ -12,7 +12,6 @@ for purpose in "$@"; do
         libcurl4-openssl-dev libjansson-dev libsodium-dev libmicrohttpd-dev libcmocka-dev
         libssl-dev openssl" ;;
     lint) packages="$packages clang-format clang-tidy g++ python3-jsonschema" ;;
-    bench) packages="$packages golang-go golang-golang-x-oauth2-dev" ;;
     fuzz) packages="$packages clang libclang-rt-14-dev" ;;
     test) packages="$packages g++ python3-jsonschema" ;;
     *) echo "setup.sh: no such purpose: $purpose" >&2; exit 64 ;;

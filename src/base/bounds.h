@@ -8,7 +8,7 @@
 #define FSH_EXCHANGE_MS         15000 /* one call of the platform's auth endpoints in all */
 #define FSH_LEASE_MS            30000 /* longer than the exchange, so that its holder outlives it */
 #define FSH_LEASE_POLL_MS       50    /* how often a waiter of another process looks */
-#define FSH_REREAD_MS 1000          /* between two looks whether another engine signed in */
+#define FSH_REREAD_MS           1000  /* between two looks whether another engine signed in */
 #define FSH_THRESHOLD_MS        300000 /* default time left at which a refresh starts (rule 2) */
 #define FSH_BACKOFF_FIRST_MS    1000   /* first window of the back-off (rule 6) */
 #define FSH_BACKOFF_LAST_MS     30000  /* it doubles up to this */

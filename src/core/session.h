@@ -202,9 +202,9 @@ struct fsh_core {
     int ending;               /* why the session is to be ended; 0: not */
     uint64_t flights;         /* that are over */
 
-    struct fsh_mono read_at;  /* when the record was last read */
-    bool loaded; /* the record was read */
-    bool wanted; /* a caller asked for a refresh, or for a token */
+    struct fsh_mono read_at; /* when the record was last read */
+    bool loaded;             /* the record was read */
+    bool wanted;             /* a caller asked for a refresh, or for a token */
     bool signing_out;
     bool holding;
     enum fsh_errand command; /* a person's: SIGN_IN, MFA, NEW_PASSWORD */

@@ -221,11 +221,9 @@ static void check_flights(struct scenario *scenario)
 
 static void check_waiting(struct scenario *scenario, const struct caller *caller)
 {
-    const struct fsh_core *core = &caller->call.session->core;
-
     if (caller->done || caller->call.kind != FSH_CALL_ENSURE || caller->call.min_valid_ms > 0)
         return;
-    if (fsh_core_usable(core, scenario->mono))
+    if (fsh_core_usable(&caller->call.session->core, scenario->mono))
         scenario_problem(scenario, "%s waits though a usable token is there", caller->name);
 }
 

@@ -147,6 +147,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: test_scenarios FILE.json ... | FOLDER\n");
         return 64;
     }
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 1; i < argc; i++) {
         struct stat about;
         bool folder = stat(argv[i], &about) == 0 && S_ISDIR(about.st_mode);
