@@ -102,9 +102,11 @@ static void show(struct live *live, bool terminal)
     if (freshet_session_status(live->session, &status, NULL) != FRESHET_OK)
         return;
     bar(&status, life, sizeof(life) - 1);
-    printf("%stoken %-4llu [%s] %5.1f s left | refreshes %llu, sign-ins %llu, callers coalesced "
+    printf("%stoken %-4llu [%s] %4.1f s old, %4.1f s left | refreshes %llu, sign-ins %llu, callers "
+           "coalesced "
            "%llu | API 200: %ld, 401: %ld, not sent: %ld%s%s%s",
            terminal ? "\r\033[K" : "", (unsigned long long)status.freshness.generation, life,
+           status.age_ms < 0 ? 0.0 : (double)status.age_ms / 1000.0,
            status.age_ms < 0 ? 0.0 : (double)status.freshness.expires_ms / 1000.0,
            (unsigned long long)status.refreshes, (unsigned long long)status.sign_ins,
            (unsigned long long)status.waited, atomic_load(&live->answered),

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The main job, live, until Ctrl-C.
 set -eu
-. "$(dirname "$0")/with-devserver.sh" --lifetime 20
+set -- --lifetime 20
+. "$(dirname "$0")/with-devserver.sh"
 trap : INT TERM # the view ends by itself, then everything else does
 umask 077
 echo 'demo-password-not-secret' >"$scratch/password"
