@@ -331,12 +331,17 @@ void fsh_engine_carry_out(struct fsh_session *session, const struct fsh_effects 
 static void reported_run(struct fsh_post *post)
 {
     struct fsh_session *session = fsh_container_of(post, struct fsh_session, reported_post);
+    struct fsh_io *io = &session->engine->io;
+    uint_fast64_t generation = atomic_load(&session->reported);
     struct fsh_effects fx;
 
     fx.count = 0;
-    fsh_core_unauthorized(&session->core, fsh_engine_now(session->engine),
-                          atomic_exchange(&session->reported, 0), &fx);
+    fsh_core_unauthorized(&session->core, fsh_engine_now(session->engine), generation, &fx);
     fsh_engine_carry_out(session, &fx);
+    /* Cleared when what it led to can be seen (see freshet_ensure_fresh). A report of another
+     * generation that came meanwhile is next. */
+    if (!atomic_compare_exchange_strong(&session->reported, &generation, 0))
+        io->post(io->data, &session->reported_post);
 }
 
 static void poked_run(struct fsh_post *post)

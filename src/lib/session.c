@@ -205,12 +205,14 @@ int freshet_ensure_fresh(struct freshet_session *session, const struct freshet_d
     struct fsh_freshness token;
     struct fsh_mono now;
     uint64_t generation;
+    uint64_t reported;
 
     if (fsh_lib_forked(session->freshet))
         return fsh_base_fail(error, FRESHET_EFORKED, NULL);
-    /* A 401 that was just reported may have ended what the view still shows. */
-    if (!fsh_view_read(&session->engine->view, &generation, &token) ||
-        atomic_load_explicit(&session->engine->reported, memory_order_relaxed) == generation)
+    /* Who has just reported a 401 must not get the same token again: what is on its way to the
+     * engine is looked at before what the engine has published. */
+    reported = atomic_load_explicit(&session->engine->reported, memory_order_acquire);
+    if (!fsh_view_read(&session->engine->view, &generation, &token) || reported == generation)
         return wait_for_token(session, demand, ret_freshness, error);
     now = fsh_clock_mono();
     if (now.ms >= token.threshold_at.ms || (demand && demand->min_valid_ms > 0)) {
@@ -286,10 +288,17 @@ int freshet_sign_in(struct freshet_session *session, const char *username, const
                     int64_t timeout_ms, struct freshet_error *error)
 {
     struct fsh_call call = {.kind = FSH_CALL_SIGN_IN};
+    const struct fsh_credentials *own = &session->engine->credentials;
     int status;
 
     if (fsh_lib_forked(session->freshet))
         return fsh_base_fail(error, FRESHET_EFORKED, NULL);
+    if (!username && !own->username)
+        return fsh_base_fail(error, FRESHET_EINVAL,
+                             "session %s has no username of its own: pass one", session->name);
+    if (!password && !own->password && !own->password_file)
+        return fsh_base_fail(error, FRESHET_EINVAL,
+                             "session %s has no password of its own: pass one", session->name);
     status = fsh_lib_copy_text(username, FSH_CREDENTIAL_MAX, "username", &call.in.username, error);
     if (status == FRESHET_OK)
         status =
