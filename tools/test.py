@@ -11,9 +11,11 @@ import xml.etree.ElementTree as ET
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# A run of programs under sanitizers, and one of the shipped binaries.
+# Each build folder, its options, and the suites that run in it.
 BUILDS = [
-    ("build-test", ["-Db_sanitize=address,undefined", "-Dbuildtype=debug", "-Db_lundef=false"]),
+    ("build-test", ["-Db_sanitize=address,undefined", "-Dbuildtype=debug", "-Db_lundef=false"], []),
+    ("build-tsan", ["-Db_sanitize=thread", "-Dbuildtype=debugoptimized", "-Db_lundef=false"],
+     ["--suite", "lib"]),
 ]
 
 
@@ -29,6 +31,7 @@ def run(folder, arguments):
     """Runs the tests of a folder; returns (passed, failed, skipped)."""
     environment = dict(os.environ)
     environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
+    environment.setdefault("TSAN_OPTIONS", "halt_on_error=1")
     environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
     subprocess.run(
         ["meson", "test", "-C", folder, "--no-rebuild", "--print-errorlogs",
@@ -74,9 +77,11 @@ def whole_programs(path):
 
 def main():
     totals = [0, 0, 0]
-    for folder, options in BUILDS:
+    for folder, options, suites in BUILDS:
+        if suites and len(sys.argv) > 1:
+            continue
         build(folder, options)
-        passed, failed, skipped = run(folder, sys.argv[1:])
+        passed, failed, skipped = run(folder, sys.argv[1:] or suites)
         broken = whole_programs(os.path.join(ROOT, folder, "meson-logs", "testlog.json"))
         # A program that is broken though none of its cases failed is a failure of its own.
         if broken and failed == 0:

@@ -3,6 +3,7 @@
 /* One flight, step by step: lease, exchange, commit; and the other changes of the record. */
 
 #include "base/bounds.h"
+#include "core/mutant.h"
 #include "core/random.h"
 #include "core/step.h"
 
@@ -23,8 +24,11 @@ static struct fsh_wall wall_add(struct fsh_wall at, int64_t ms)
 static void fill_lease(struct fsh_core *core, const struct fsh_now *now, struct fsh_change *change)
 {
     change->kind = FSH_CHANGE_LEASE;
-    if (core->errand == FSH_ERRAND_SIGN_IN && core->command == FSH_ERRAND_NONE)
-        change->sign_in_at = wall_add(now->wall, core->policy->sign_in_pause_ms);
+    if (core->errand == FSH_ERRAND_SIGN_IN && core->command == FSH_ERRAND_NONE) {
+        change->wall = now->wall;
+        change->pause_ms = core->policy->sign_in_pause_ms;
+        change->sign_in_at = wall_add(now->wall, change->pause_ms);
+    }
 }
 
 static void fill_commit(struct fsh_core *core, const struct fsh_now *now, struct fsh_change *change)
@@ -210,6 +214,8 @@ static void granted(struct fsh_core *core, struct fsh_now *now, struct fsh_effec
 static void failed(struct fsh_core *core, struct fsh_now *now, int status, struct fsh_effects *fx)
 {
     core->failure = status;
+    if (FSH_MUTANT(DROPS))
+        fsh_core_withdraw(core, fx);
     fsh_core_note(fx, FSH_NOTE_FAILED, status,
                   fsh_mono_until(now->mono, fsh_core_gate_opens(core->gate)));
     fsh_core_reply(core, status, fx);
@@ -345,7 +351,7 @@ static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict 
     }
     core->replay = core->errand == FSH_ERRAND_REFRESH && core->unresolved_ms >= 0;
     if (core->replay && core->policy->rotating) {
-        if (core->unresolved_ms >= core->policy->grace_ms) {
+        if (core->unresolved_ms >= core->policy->grace_ms && !FSH_MUTANT(NO_GRACE)) {
             fsh_core_begin(core, FSH_STEP_LOSE, now, fx);
             return;
         }
@@ -517,6 +523,10 @@ void fsh_core_adopted(struct fsh_core *core, struct fsh_now now, uint64_t ticket
         return;
     core->in_air = false;
     core->step = FSH_STEP_IDLE;
+    if (FSH_MUTANT(HALF) && lifetime_ms == 0) {
+        lifetime_ms = core->policy->threshold_ms;
+        sent_at = now.mono;
+    }
     if (lifetime_ms > 0 && fsh_core_ever_usable(lifetime_ms)) {
         publish(core, &now, core->record.generation, sent_at, lifetime_ms, fx);
         fsh_core_note(fx, FSH_NOTE_ADOPTED, FRESHET_OK, (int64_t)core->record.generation);

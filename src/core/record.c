@@ -2,6 +2,8 @@
 #include "core/record.h"
 
 #include "base/bounds.h"
+#include "core/backoff.h"
+#include "core/mutant.h"
 
 static bool lease_of_another(const struct fsh_record *record, uint64_t holder, struct fsh_stamp now)
 {
@@ -15,6 +17,28 @@ static bool lease_of_another(const struct fsh_record *record, uint64_t holder, s
 static bool moved_on(const struct fsh_record *record, const struct fsh_change *change)
 {
     return record->incarnation != change->incarnation || record->generation != change->generation;
+}
+
+int64_t fsh_core_record_pause_ms(const struct fsh_record *record, struct fsh_wall now,
+                                 int64_t pause_ms)
+{
+    int64_t most = record->refusals ? fsh_core_refused_ms(record->refusals, pause_ms) : pause_ms;
+    int64_t left = record->sign_in_at.ms - now.ms;
+
+    /* It was written down by the calendar. An end that lies further off than such a pause can last
+     * means that the calendar was stepped back since: it must not lock a session out. */
+    return left < 0 || left > most ? 0 : left;
+}
+
+/* What became of another engine's sign-in, while this one waited for its lease, holds for this one
+ * too. An attempt that asks again meets only the pause that it has set itself. */
+static bool must_not_sign_in(const struct fsh_record *record, const struct fsh_change *change)
+{
+    bool automatic = change->purpose == FSH_PURPOSE_SIGN_IN && change->sign_in_at.ms != 0;
+
+    if (!automatic || record->lease.attempt == change->attempt)
+        return false;
+    return record->parked || fsh_core_record_pause_ms(record, change->wall, change->pause_ms) > 0;
 }
 
 static void give_back(struct fsh_record *record, uint64_t attempt)
@@ -37,8 +61,10 @@ static enum fsh_verdict take_lease(struct fsh_record *record, const struct fsh_c
         return FSH_VERDICT_STALE;
     if (change->purpose == FSH_PURPOSE_REFRESH && !record->refreshable)
         return FSH_VERDICT_STALE;
-    if (lease_of_another(record, change->holder, now))
+    if (lease_of_another(record, change->holder, now) && !FSH_MUTANT(NO_LEASE))
         return FSH_VERDICT_BUSY;
+    if (must_not_sign_in(record, change))
+        return FSH_VERDICT_STALE;
     record->reserved++;
     record->lease = (struct fsh_lease){
         .holder = change->holder,
@@ -77,7 +103,7 @@ static enum fsh_verdict release(struct fsh_record *record, const struct fsh_chan
  * reserved; nobody else has it. */
 static enum fsh_verdict commit(struct fsh_record *record, const struct fsh_change *change)
 {
-    if (moved_on(record, change))
+    if (moved_on(record, change) && !FSH_MUTANT(NO_SWAP))
         return FSH_VERDICT_STALE;
     record->generation = change->reserved;
     record->reason = 0;
@@ -115,7 +141,7 @@ static enum fsh_verdict end(struct fsh_record *record, const struct fsh_change *
 
 static enum fsh_verdict sign_out(struct fsh_record *record, const struct fsh_change *change)
 {
-    record->incarnation++;
+    record->incarnation += !FSH_MUTANT(UNDOES_SIGN_OUT);
     record->phase = change->hold ? FSH_PHASE_HELD : FSH_PHASE_SIGNED_OUT;
     record->reason = change->reason;
     record->parked = 0;

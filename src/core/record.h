@@ -90,6 +90,8 @@ struct fsh_change {
     bool refreshable;  /* COMMIT: a refresh token comes with it, or the old one stays good */
     uint32_t refusals; /* RELEASE */
     struct fsh_wall sign_in_at;    /* LEASE for a sign-in, RELEASE: earliest next automatic one */
+    struct fsh_wall wall;          /* LEASE for an automatic sign-in: now, */
+    int64_t pause_ms;              /* ... and the pause between two */
     struct fsh_wall refresh_until; /* COMMIT, when a refresh token comes with it; else 0 */
 };
 
@@ -103,6 +105,11 @@ enum fsh_verdict {
  * when the verdict is DONE. */
 enum fsh_verdict fsh_core_record_apply(struct fsh_record *record, const struct fsh_change *change,
                                        struct fsh_stamp now);
+
+/* How long automatic sign-ins still pause (rule 8), in milliseconds. `pause_ms` lies between two; it
+ * grows with the refusals. */
+int64_t fsh_core_record_pause_ms(const struct fsh_record *record, struct fsh_wall now,
+                                 int64_t pause_ms);
 
 /* How long ago the unresolved refresh began, in milliseconds: -1 when there is none but `attempt`
  * itself, INT64_MAX when it was before the last boot. */

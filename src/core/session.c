@@ -2,6 +2,7 @@
 #include "core/session.h"
 
 #include "base/bounds.h"
+#include "core/mutant.h"
 #include "core/random.h"
 #include "core/step.h"
 
@@ -61,7 +62,7 @@ void fsh_core_condemn(struct fsh_core *core, int reason, struct fsh_effects *fx)
 
 bool fsh_core_usable(const struct fsh_core *core, struct fsh_mono now)
 {
-    return core->published != 0 && now.ms < core->token.usable_until.ms;
+    return core->published != 0 && (now.ms < core->token.usable_until.ms || FSH_MUTANT(EXPIRED));
 }
 
 bool fsh_core_flying(const struct fsh_core *core)
@@ -90,29 +91,19 @@ void fsh_core_settle(struct fsh_core *core, struct fsh_now *now, struct fsh_effe
         return;
     if (core->record.phase != FSH_PHASE_LIVE)
         fsh_core_withdraw(core, fx);
-    else if (!core->ending && core->record.generation > core->published &&
-             core->record.generation > core->withdrawn)
+    else if (core->record.generation > core->published &&
+             (FSH_MUTANT(READOPTS) || (!core->ending && core->record.generation > core->withdrawn)))
         fsh_core_begin(core, FSH_STEP_ADOPT, now, fx);
 }
 
 /* ---- what is due ------------------------------------------------------------------------- */
 
-/* The end of a pause that was written down by the calendar. One that lies further off than such a
- * pause can last means that the calendar was stepped back since: it must not lock a session out. */
-static struct fsh_mono end_of_pause(const struct fsh_now *now, struct fsh_wall at, int64_t longest)
-{
-    int64_t ms = at.ms - now->wall.ms;
-
-    return fsh_mono_add(now->mono, ms < 0 || ms > longest ? 0 : ms);
-}
-
 static struct wish sign_in_at(const struct fsh_core *core, const struct fsh_now *now,
                               struct fsh_mono at)
 {
-    int64_t pause = core->policy->sign_in_pause_ms;
-    int64_t most =
-        core->record.refusals ? fsh_core_refused_ms(core->record.refusals, pause) : pause;
-    struct fsh_mono paused = end_of_pause(now, core->record.sign_in_at, most);
+    int64_t pause =
+        fsh_core_record_pause_ms(&core->record, now->wall, core->policy->sign_in_pause_ms);
+    struct fsh_mono paused = fsh_mono_add(now->mono, pause);
 
     if (!core->policy->service || core->record.parked)
         return no_wish;
@@ -186,7 +177,7 @@ static void begin_wish(struct fsh_core *core, struct fsh_now *now, struct fsh_ef
     struct wish wish = wish_of(core, now);
     struct fsh_mono allowed = fsh_mono_max(core->store_at, fsh_core_gate_opens(core->gate));
 
-    if (wish.errand == FSH_ERRAND_NONE)
+    if (wish.errand == FSH_ERRAND_NONE || (FSH_MUTANT(GIVES_UP) && core->failure))
         return;
     wish.at = fsh_mono_max(wish.at, allowed);
     if (wish.at.ms <= now->mono.ms) {
@@ -310,7 +301,7 @@ struct fsh_caller_answer fsh_core_ask(struct fsh_core *core, struct fsh_now now,
     if (!usable && read_again(core, now.mono, deadline))
         fsh_core_begin(core, FSH_STEP_READ, &now, fx);
     fsh_core_advance(core, &now, fx);
-    if (satisfied)
+    if (satisfied && !(core->wanted && FSH_MUTANT(WAITS)))
         return ready;
     if (usable)
         return core->step == FSH_STEP_IDLE || deadline.ms <= now.mono.ms ? ready : wait;
