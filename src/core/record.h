@@ -106,8 +106,8 @@ enum fsh_verdict {
 enum fsh_verdict fsh_core_record_apply(struct fsh_record *record, const struct fsh_change *change,
                                        struct fsh_stamp now);
 
-/* How long automatic sign-ins still pause (rule 8), in milliseconds. `pause_ms` lies between two; it
- * grows with the refusals. */
+/* How long automatic sign-ins still pause (rule 8), in milliseconds. `pause_ms` lies between two;
+ * it grows with the refusals. */
 int64_t fsh_core_record_pause_ms(const struct fsh_record *record, struct fsh_wall now,
                                  int64_t pause_ms);
 
