@@ -81,7 +81,14 @@ static int run_all(uint64_t from, uint64_t seeds, bool trace, bool tap)
     for (uint64_t seed = from; seed - from < seeds && !(failed && BROKEN); seed++) {
         uint64_t ms = 0;
 
-        failed += (uint64_t)sim_run(seed, trace, tap ? stderr : stdout, &ms);
+        FILE *out = tap ? stderr : stdout;
+        bool violated = sim_run(seed, 0, trace, NULL, &ms) != NULL;
+
+        if (violated) {
+            (void)fprintf(out, "seed %llu is broken; ", (unsigned long long)seed);
+            sim_shrink(seed, out);
+        }
+        failed += violated;
         session_ms += ms;
     }
     (void)clock_gettime(CLOCK_MONOTONIC, &end);

@@ -355,10 +355,64 @@ static void world_free(struct sim_world *world)
     free(world);
 }
 
-int sim_run(uint64_t seed, bool trace, FILE *out, uint64_t *ret_session_ms)
+/* ---- leaving out
+ * ------------------------------------------------------------------------------------- */
+
+struct fault {
+    const char *name;
+    void (*leave_out)(struct sim_plan *plan);
+};
+
+#define FAULT(label, statement)                                                                    \
+    static void without_##label(struct sim_plan *plan)                                             \
+    {                                                                                              \
+        plan->statement;                                                                           \
+    }
+
+FAULT(lost_requests, lost_request = 0)
+FAULT(lost_responses, lost_response = 0)
+FAULT(server_errors, server_error = 0)
+FAULT(waf_pages, waf = 0)
+FAULT(duplicates, duplicate = 0)
+FAULT(store_errors, store_error = 0)
+FAULT(slowness, slow = 0)
+FAULT(outages, outage_every = 0)
+FAULT(revocations, revocation_every = 0)
+FAULT(crashes, crash_every = 0)
+FAULT(pauses, pause_every = 0)
+FAULT(sign_outs, sign_out_every = 0)
+FAULT(clock_steps, step_every = 0)
+FAULT(store_outages, store_outage_every = 0)
+FAULT(other_engines, engines = 1)
+
+static const struct fault faults[SIM_FAULTS] = {
+    {"other engines", without_other_engines},
+    {"crashes", without_crashes},
+    {"pauses", without_pauses},
+    {"clock steps", without_clock_steps},
+    {"revocations", without_revocations},
+    {"sign-outs", without_sign_outs},
+    {"outages", without_outages},
+    {"store outages", without_store_outages},
+    {"store errors", without_store_errors},
+    {"slowness", without_slowness},
+    {"lost requests", without_lost_requests},
+    {"lost responses", without_lost_responses},
+    {"server errors", without_server_errors},
+    {"WAF pages", without_waf_pages},
+    {"duplicates", without_duplicates},
+};
+
+const char *sim_fault_name(unsigned fault)
+{
+    return faults[fault].name;
+}
+
+const char *sim_run(uint64_t seed, unsigned without, bool trace, FILE *out,
+                    uint64_t *ret_session_ms)
 {
     struct sim_world *world = calloc(1, sizeof(*world));
-    int failed;
+    const char *violation;
 
     if (!world)
         abort();
@@ -366,6 +420,10 @@ int sim_run(uint64_t seed, bool trace, FILE *out, uint64_t *ret_session_ms)
     world->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     world->trace = trace;
     make_plan(world);
+    for (unsigned i = 0; i < SIM_FAULTS; i++) {
+        if (without & 1U << i)
+            faults[i].leave_out(&world->plan);
+    }
     make_policy(world);
     begin(world);
     run_until(world, world->plan.end);
@@ -376,10 +434,28 @@ int sim_run(uint64_t seed, bool trace, FILE *out, uint64_t *ret_session_ms)
     run_until(world, world->plan.end + FSH_CALL_MS);
     if (!world->violation)
         check_recovery(world);
-    failed = world->violation != NULL;
-    if (failed)
+    violation = world->violation;
+    if (violation && out)
         print_failure(world, out);
     *ret_session_ms = (uint64_t)world->now * SIM_SESSIONS * (uint64_t)world->plan.engines;
     world_free(world);
-    return failed;
+    return violation;
+}
+
+void sim_shrink(uint64_t seed, FILE *out)
+{
+    unsigned without = 0;
+    uint64_t ms;
+
+    for (unsigned i = 0; i < SIM_FAULTS; i++) {
+        if (sim_run(seed, without | 1U << i, false, NULL, &ms))
+            without |= 1U << i;
+    }
+    (void)fprintf(out, "it needs:");
+    for (unsigned i = 0; i < SIM_FAULTS; i++) {
+        if (!(without & 1U << i))
+            (void)fprintf(out, " %s%s", sim_fault_name(i), i + 1 < SIM_FAULTS ? "," : "");
+    }
+    (void)fprintf(out, " and this\n");
+    (void)sim_run(seed, without, false, out, &ms);
 }

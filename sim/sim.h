@@ -243,7 +243,18 @@ struct fsh_now sim_engine_now(struct sim_world *world, int engine);
 
 /* ---- run.c */
 
-/* Runs one seed. 0 when all rules held; otherwise the trace is printed to `out`. */
-int sim_run(uint64_t seed, bool trace, FILE *out, uint64_t *ret_session_ms);
+/* What can be left out of a world, to see whether it is broken without it. */
+#define SIM_FAULTS 15
+const char *sim_fault_name(unsigned fault);
+
+/* Runs one seed, without the faults whose bits are set in `without`. Returns NULL when all rules
+ * held, else the first that was broken; then the last steps are printed to `out`, unless that is
+ * NULL. */
+const char *sim_run(uint64_t seed, unsigned without, bool trace, FILE *out,
+                    uint64_t *ret_session_ms);
+
+/* Finds out which faults a broken seed needs, and prints the smallest world that is still broken.
+ */
+void sim_shrink(uint64_t seed, FILE *out);
 
 #endif

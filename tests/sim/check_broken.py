@@ -6,7 +6,7 @@ import sys
 
 result = subprocess.run([sys.argv[1], "--broken", sys.argv[2], "--seeds", "2000"],
                         capture_output=True, text=True)
-first = result.stdout.splitlines()[0] if result.stdout else result.stderr
+first = " / ".join(result.stdout.splitlines()[:2]) if result.stdout else result.stderr
 caught = result.returncode == 1 and first.startswith("seed ")
 print(f"{'ok' if caught else 'not ok'} 1 - {sys.argv[2]}")
 print(f"# {first}")
