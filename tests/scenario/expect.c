@@ -1,34 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* What a scenario expects. */
+
 #include "scenario.h"
 
 #include <freshet/status.h>
 #include <stdio.h>
 #include <string.h>
 
-/* ---- single expectations
- * ---------------------------------------------------------------------------- */
+/* ---- requests
+ * ----------------------------------------------------------------------------------
+ */
+
+static int kind_or_problem(struct scenario *scenario, const char *name)
+{
+    int kind = scenario_kind(name);
+
+    if (kind < 0)
+        scenario_problem(scenario, "no request is called %s", name ? name : "that");
+    return kind;
+}
 
 static void expect_in_air(struct scenario *scenario, const json_t *expected)
 {
-    unsigned wanted[FSH_EXCHANGE_KINDS] = {0};
+    int wanted[FSH_EXCHANGE_KINDS] = {0};
     size_t index;
     json_t *name;
+    struct air *air;
 
     json_array_foreach (expected, index, name) {
-        int kind = scenario_kind(json_string_value(name));
+        int kind = kind_or_problem(scenario, json_string_value(name));
 
-        if (kind < 0)
-            scenario_problem(scenario, "in_air: no such request");
-        else
+        if (kind >= 0)
             wanted[kind]++;
     }
-    for (unsigned i = 0; i < scenario->in_air_count; i++)
-        wanted[scenario->in_air[i]->kind]--;
+    LIST_FOREACH (air, &scenario->in_air, in_list)
+        wanted[air->request->kind]--;
     for (int kind = 0; kind < FSH_EXCHANGE_KINDS; kind++) {
         if (wanted[kind] != 0)
-            scenario_problem(scenario, "in_air: %d requests of kind %d too few (%u in the air)",
-                             (int)wanted[kind], kind, scenario->in_air_count);
+            scenario_problem(scenario, "in the air: %d %s too %s",
+                             wanted[kind] > 0 ? wanted[kind] : -wanted[kind],
+                             scenario_kind_name(kind), wanted[kind] > 0 ? "few" : "many");
     }
+}
+
+static void expect_count(struct scenario *scenario, const char *name, json_int_t count,
+                         const json_t *expected)
+{
+    static const struct key keys[] = {{"at_least", WHOLE}, {"at_most", WHOLE}, {NULL, 0}};
+    const json_t *least = json_object_get(expected, "at_least");
+    const json_t *most = json_object_get(expected, "at_most");
+
+    if (json_is_integer(expected)) {
+        if (count != json_integer_value(expected))
+            scenario_problem(scenario, "%s: %lld instead of %lld", name, (long long)count,
+                             (long long)json_integer_value(expected));
+        return;
+    }
+    if (!scenario_keys(scenario, name, expected, keys))
+        return;
+    if ((least && count < json_integer_value(least)) || (most && count > json_integer_value(most)))
+        scenario_problem(scenario, "%s: %lld, which is out of its bounds", name, (long long)count);
 }
 
 static void expect_sent(struct scenario *scenario, const json_t *expected)
@@ -37,97 +69,16 @@ static void expect_sent(struct scenario *scenario, const json_t *expected)
     json_t *count;
 
     json_object_foreach ((json_t *)(uintptr_t)expected, name, count) {
-        int kind = scenario_kind(name);
+        int kind = kind_or_problem(scenario, name);
+        unsigned sent = 0;
 
-        if (kind < 0)
-            scenario_problem(scenario, "sent: no such request \"%s\"", name);
-        else if (scenario->sent[kind] != (unsigned)json_integer_value(count))
-            scenario_problem(scenario, "sent: %u times %s, not %lld", scenario->sent[kind], name,
-                             (long long)json_integer_value(count));
+        for (unsigned i = 0; i < scenario->actor_count && kind >= 0; i++)
+            sent += scenario->actors[i].sent[kind];
+        expect_count(scenario, name, sent, count);
     }
 }
 
-static void expect_caller(struct scenario *scenario, const struct caller *caller,
-                          const json_t *expected)
-{
-    const json_t *plain = json_is_object(expected) ? json_object_get(expected, "status") : expected;
-    const json_t *most = json_object_get(expected, "retry_after_at_most");
-    const json_t *header = json_object_get(expected, "partner");
-    const char *status = json_string_value(plain);
-
-    if (!status) {
-        scenario_problem(scenario, "%s: a status is missing", caller->name);
-        return;
-    }
-    if (strcmp(status, "waiting") == 0) {
-        if (caller->done)
-            scenario_problem(scenario, "%s does not wait, but was told %s", caller->name,
-                             freshet_status_name(caller->call.status));
-        return;
-    }
-    if (!caller->done)
-        scenario_problem(scenario, "%s still waits, instead of %s", caller->name, status);
-    else if (caller->call.status != scenario_status(scenario, status))
-        scenario_problem(scenario, "%s was told %s instead of %s", caller->name,
-                         freshet_status_name(caller->call.status), status);
-    else if (most && (caller->call.error.retry_after_ms < 0 ||
-                      caller->call.error.retry_after_ms > scenario_duration(scenario, most)))
-        scenario_problem(scenario, "%s was told to come back in %lld ms", caller->name,
-                         (long long)caller->call.error.retry_after_ms);
-    else if (header && strcmp(json_string_value(header), caller->call.error.message) != 0)
-        scenario_problem(scenario, "%s got partner %s", caller->name, caller->call.error.message);
-}
-
-static void expect_callers(struct scenario *scenario, const json_t *expected)
-{
-    const char *name;
-    json_t *what;
-
-    json_object_foreach ((json_t *)(uintptr_t)expected, name, what) {
-        const struct caller *found = NULL;
-
-        for (unsigned i = 0; i < scenario->caller_count; i++) {
-            if (strcmp(scenario->callers[i].name, name) == 0)
-                found = &scenario->callers[i];
-        }
-        if (found)
-            expect_caller(scenario, found, what);
-        else
-            scenario_problem(scenario, "nobody is called %s", name);
-    }
-}
-
-static const char *const phases[] = {
-    [FSH_PHASE_NONE] = "none",   [FSH_PHASE_LIVE] = "live",
-    [FSH_PHASE_ENDED] = "ended", [FSH_PHASE_SIGNED_OUT] = "signed_out",
-    [FSH_PHASE_HELD] = "held",
-};
-
-static void expect_session(struct scenario *scenario, const json_t *expected)
-{
-    const struct fsh_core *core = &scenario_actor(scenario, expected)->session->core;
-    const char *phase = json_string_value(json_object_get(expected, "phase"));
-    const char *reason = json_string_value(json_object_get(expected, "reason"));
-    const json_t *generation = json_object_get(expected, "generation");
-    const json_t *usable = json_object_get(expected, "usable");
-    const json_t *parked = json_object_get(expected, "parked");
-
-    if (phase && strcmp(phase, phases[core->record.phase]) != 0)
-        scenario_problem(scenario, "the session is %s instead of %s", phases[core->record.phase],
-                         phase);
-    if (reason && scenario_status(scenario, reason) != core->record.reason)
-        scenario_problem(scenario, "the reason is %s instead of %s",
-                         freshet_status_name(core->record.reason), reason);
-    if (generation && core->published != (uint64_t)json_integer_value(generation))
-        scenario_problem(scenario, "generation %llu is in force, not %lld",
-                         (unsigned long long)core->published,
-                         (long long)json_integer_value(generation));
-    if (usable && json_is_true(usable) != fsh_core_usable(core, scenario->mono))
-        scenario_problem(scenario, "the token is%s usable", json_is_true(usable) ? " not" : "");
-    if (parked && json_is_true(parked) != (core->record.parked != 0))
-        scenario_problem(scenario, "the session is%s parked", json_is_true(parked) ? " not" : "");
-}
-
+/* null: has none of that name. */
 static bool subset(const json_t *part, const json_t *whole)
 {
     const char *key;
@@ -148,96 +99,234 @@ static void expect_request(struct scenario *scenario, const json_t *expected)
     json_t *part;
 
     json_object_foreach ((json_t *)(uintptr_t)expected, name, part) {
+        int kind = kind_or_problem(scenario, name);
         bool found = false;
+        struct air *air;
 
-        for (unsigned i = 0; i < scenario->in_air_count; i++) {
-            const struct fsh_request *request = scenario->in_air[i];
-            json_t *body = json_loads(fsh_base_secret_reveal(&request->message.body), 0, NULL);
+        LIST_FOREACH (air, &scenario->in_air, in_list) {
+            const struct fsh_secret *text = &air->request->message.body;
+            json_t *body = json_loads(fsh_base_secret_reveal(text), 0, NULL);
 
-            found = found || ((int)request->kind == scenario_kind(name) && subset(part, body));
+            found = found || ((int)air->request->kind == kind && subset(part, body));
             json_decref(body);
         }
         if (!found)
-            scenario_problem(scenario, "no request \"%s\" like that is in the air", name);
+            scenario_problem(scenario, "no request %s like that is in the air", name);
     }
 }
 
+/* ---- callers
+ * -------------------------------------------------------------------------------------
+ */
+
+static void expect_retry_after(struct scenario *scenario, const struct caller *caller,
+                               const json_t *expected)
+{
+    const json_t *least = json_object_get(expected, "retry_after_at_least");
+    const json_t *most = json_object_get(expected, "retry_after_at_most");
+    int64_t ms = caller->call.error.retry_after_ms;
+
+    if ((least && ms < scenario_duration(scenario, least)) ||
+        (most && (ms < 0 || ms > scenario_duration(scenario, most))))
+        scenario_problem(scenario, "%s was told to come back in %lld ms", caller->name,
+                         (long long)ms);
+}
+
+static void expect_generation(struct scenario *scenario, const struct caller *caller,
+                              const json_t *expected)
+{
+    const json_t *exact = json_object_get(expected, "generation");
+    const char *newer = scenario_text_of(expected, "newer_than", NULL);
+    const char *same = scenario_text_of(expected, "same_as", NULL);
+    const char *name = newer ? newer : same;
+    const struct caller *other = name ? scenario_caller(scenario, name) : NULL;
+
+    if (name && !other)
+        scenario_problem(scenario, "nobody is called %s", name);
+    else if ((exact && caller->generation != (uint64_t)json_integer_value(exact)) ||
+             (newer && caller->generation <= other->generation) ||
+             (!newer && same && caller->generation != other->generation))
+        scenario_problem(scenario, "%s got generation %llu", caller->name,
+                         (unsigned long long)caller->generation);
+}
+
+static void expect_headers(struct scenario *scenario, const struct caller *caller,
+                           const json_t *expected)
+{
+    const json_t *headers = json_object_get(expected, "headers");
+    const json_t *partner = json_object_get(expected, "partner");
+
+    if (headers && (!caller->headers || !json_equal(headers, caller->headers)))
+        scenario_problem(scenario, "%s got other headers", caller->name);
+    if (partner && !json_equal(partner, json_object_get(caller->headers, "X-Preferred-Partner-Id")))
+        scenario_problem(scenario, "%s got another partner", caller->name);
+}
+
+static void expect_status(struct scenario *scenario, const struct caller *caller,
+                          const char *status)
+{
+    if (strcmp(status, "waiting") == 0) {
+        if (caller->done)
+            scenario_problem(scenario, "%s does not wait, but was told %s", caller->name,
+                             scenario_status_name(caller->call.status));
+    } else if (!caller->done) {
+        scenario_problem(scenario, "%s still waits, instead of %s", caller->name, status);
+    } else if (caller->gone) {
+        scenario_problem(scenario, "%s is gone with its process", caller->name);
+    } else if (caller->call.status != scenario_status(scenario, status)) {
+        scenario_problem(scenario, "%s was told %s instead of %s%s%s", caller->name,
+                         scenario_status_name(caller->call.status), status,
+                         caller->call.status ? ": " : "", caller->call.error.message);
+    }
+}
+
+static void expect_caller(struct scenario *scenario, const struct caller *caller,
+                          const json_t *expected)
+{
+    static const struct key keys[] = {
+        {"status", TEXT},
+        {"retry_after_at_least", TEXT},
+        {"retry_after_at_most", TEXT},
+        {"generation", WHOLE},
+        {"newer_than", TEXT},
+        {"same_as", TEXT},
+        {"partner", TEXT},
+        {"headers", OBJECT},
+        {"code", TEXT},
+        {NULL, 0},
+    };
+    const char *code = scenario_text_of(expected, "code", NULL);
+
+    if (json_is_string(expected)) {
+        expect_status(scenario, caller, json_string_value(expected));
+        return;
+    }
+    if (!scenario_keys(scenario, caller->name, expected, keys))
+        return;
+    expect_status(scenario, caller, scenario_text_of(expected, "status", ""));
+    expect_retry_after(scenario, caller, expected);
+    expect_generation(scenario, caller, expected);
+    expect_headers(scenario, caller, expected);
+    if (code && strcmp(code, caller->call.error.code) != 0)
+        scenario_problem(scenario, "%s was told the platform's code \"%s\"", caller->name,
+                         caller->call.error.code);
+}
+
+static void expect_callers(struct scenario *scenario, const json_t *expected)
+{
+    const char *name;
+    json_t *what;
+
+    json_object_foreach ((json_t *)(uintptr_t)expected, name, what) {
+        struct caller *caller = scenario_caller(scenario, name);
+
+        if (!caller)
+            scenario_problem(scenario, "nobody is called %s", name);
+        for (; caller && !scenario_failed(scenario); caller = scenario_next_caller(caller))
+            expect_caller(scenario, caller, what);
+    }
+}
+
+/* ---- the session
+ * -----------------------------------------------------------------------------------
+ */
+
+static const char *const phases[] = {
+    [FSH_PHASE_NONE] = "none",   [FSH_PHASE_LIVE] = "live",
+    [FSH_PHASE_ENDED] = "ended", [FSH_PHASE_SIGNED_OUT] = "signed_out",
+    [FSH_PHASE_HELD] = "held",
+};
+
+static void expect_truth(struct scenario *scenario, const json_t *expected, const char *name,
+                         bool is)
+{
+    const json_t *value = json_object_get(expected, name);
+
+    if (value && json_is_true(value) != is)
+        scenario_problem(scenario, "the session is %s%s", is ? "" : "not ", name);
+}
+
+static void expect_state(struct scenario *scenario, const struct fsh_core *core,
+                         const json_t *expected)
+{
+    const char *phase = scenario_text_of(expected, "phase", NULL);
+    const char *reason = scenario_text_of(expected, "reason", NULL);
+    const json_t *generation = json_object_get(expected, "generation");
+
+    if (phase && strcmp(phase, phases[core->record.phase]) != 0)
+        scenario_problem(scenario, "the session is %s instead of %s", phases[core->record.phase],
+                         phase);
+    if (reason && scenario_status(scenario, reason) != core->record.reason)
+        scenario_problem(scenario, "the reason is %s instead of %s",
+                         scenario_status_name(core->record.reason), reason);
+    if (generation && core->published != (uint64_t)json_integer_value(generation))
+        scenario_problem(scenario, "generation %llu is in force, not %lld",
+                         (unsigned long long)core->published,
+                         (long long)json_integer_value(generation));
+    expect_truth(scenario, expected, "usable", fsh_core_usable(core, scenario->mono));
+    expect_truth(scenario, expected, "parked", core->record.parked != 0);
+}
+
+static void expect_session(struct scenario *scenario, const json_t *expected)
+{
+    static const struct key keys[] = {
+        {"engine", TEXT},  {"phase", TEXT},   {"reason", TEXT},          {"generation", WHOLE},
+        {"usable", TRUTH}, {"parked", TRUTH}, {"ended", WHOLE | OBJECT}, {NULL, 0},
+    };
+    const json_t *ended = json_object_get(expected, "ended");
+    struct fsh_session *session = scenario_actor(scenario, expected)->session;
+
+    if (!scenario_keys(scenario, "session", expected, keys))
+        return;
+    expect_state(scenario, &session->core, expected);
+    if (ended)
+        expect_count(
+            scenario, "ended",
+            (json_int_t)atomic_load_explicit(&session->counters.ended, memory_order_relaxed),
+            ended);
+}
+
+/* ---- the ledger
+ * ------------------------------------------------------------------------------------
+ */
+
 static bool noted(struct scenario *scenario, const char *words)
 {
-    struct fsh_ledger_entry entries[FSH_LEDGER_ENTRIES];
-    struct actor *actor = &scenario->actors[0];
-    size_t count = fsh_engine_ledger_read(fsh_engine_ledger(actor->engine), actor->session->number,
-                                          entries, FSH_LEDGER_ENTRIES);
+    static struct fsh_ledger_entry entries[FSH_LEDGER_ENTRIES];
 
-    for (size_t i = 0; i < count; i++) {
-        if (strstr(fsh_engine_note_text(entries[i].note), words))
-            return true;
+    for (unsigned i = 0; i < scenario->actor_count; i++) {
+        struct actor *actor = &scenario->actors[i];
+        size_t count = fsh_engine_ledger_read(fsh_engine_ledger(actor->engine),
+                                              actor->session->number, entries, FSH_LEDGER_ENTRIES);
+
+        for (size_t k = 0; k < count; k++) {
+            if (strstr(fsh_engine_note_text(entries[k].note), words))
+                return true;
+        }
     }
     return false;
 }
 
-void scenario_expect(struct scenario *scenario, const json_t *expected)
+void scenario_expect_step(struct scenario *scenario, const json_t *step)
 {
-    const char *key;
-    json_t *value;
+    static const struct key keys[] = {
+        {"in_air", LIST},    {"sent", OBJECT}, {"request", OBJECT}, {"callers", OBJECT},
+        {"session", OBJECT}, {"ledger", TEXT}, {NULL, 0},
+    };
+    const json_t *expected = json_object_get(step, "expect");
+    const char *words = scenario_text_of(expected, "ledger", NULL);
 
-    json_object_foreach ((json_t *)(uintptr_t)expected, key, value) {
-        if (strcmp(key, "in_air") == 0)
-            expect_in_air(scenario, value);
-        else if (strcmp(key, "sent") == 0)
-            expect_sent(scenario, value);
-        else if (strcmp(key, "callers") == 0)
-            expect_callers(scenario, value);
-        else if (strcmp(key, "session") == 0)
-            expect_session(scenario, value);
-        else if (strcmp(key, "request") == 0)
-            expect_request(scenario, value);
-        else if (strcmp(key, "ledger") != 0)
-            scenario_problem(scenario, "nothing called \"%s\" can be expected", key);
-        else if (!noted(scenario, json_string_value(value)))
-            scenario_problem(scenario, "the ledger does not say \"%s\"", json_string_value(value));
-    }
-}
-
-/* ---- always
- * -------------------------------------------------------------------------------------------- */
-
-static void check_flights(struct scenario *scenario)
-{
-    unsigned flights = 0;
-
-    for (unsigned i = 0; i < scenario->in_air_count; i++) {
-        const struct fsh_request *request = scenario->in_air[i];
-        const struct fsh_core *core = &request->session->core;
-
-        /* One whose lease has run out may be overtaken: that is what leases are for. */
-        if (!request->call && request->kind != FSH_EXCHANGE_PROBE &&
-            fsh_mono_until(core->started_at, scenario->mono) < FSH_LEASE_MS - 1000)
-            flights++;
-    }
-    if (flights > 1)
-        scenario_problem(scenario, "%u flights are in the air at once", flights);
-}
-
-static void check_waiting(struct scenario *scenario, const struct caller *caller)
-{
-    if (caller->done || caller->call.kind != FSH_CALL_ENSURE || caller->call.min_valid_ms > 0)
+    if (!scenario_keys(scenario, "expect", expected, keys))
         return;
-    if (fsh_core_usable(&caller->call.session->core, scenario->mono))
-        scenario_problem(scenario, "%s waits though a usable token is there", caller->name);
-}
-
-static void check_silence(struct scenario *scenario, const struct caller *caller)
-{
-    if (caller->done && strstr(caller->call.error.message, "canary"))
-        scenario_problem(scenario, "a secret is in the error of %s", caller->name);
-}
-
-void scenario_check(struct scenario *scenario)
-{
-    check_flights(scenario);
-    for (unsigned i = 0; i < scenario->caller_count; i++) {
-        check_waiting(scenario, &scenario->callers[i]);
-        check_silence(scenario, &scenario->callers[i]);
-    }
+    if (json_object_size(expected) == 0)
+        scenario_problem(scenario, "nothing is expected");
+    if (json_object_get(expected, "in_air"))
+        expect_in_air(scenario, json_object_get(expected, "in_air"));
+    expect_sent(scenario, json_object_get(expected, "sent"));
+    expect_request(scenario, json_object_get(expected, "request"));
+    expect_callers(scenario, json_object_get(expected, "callers"));
+    if (json_object_get(expected, "session"))
+        expect_session(scenario, json_object_get(expected, "session"));
+    if (words && !noted(scenario, words))
+        scenario_problem(scenario, "the ledger does not say \"%s\"", words);
 }

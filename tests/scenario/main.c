@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenario.h"
 
-#include <freshet/status.h>
-#include <glob.h>
+#include <dirent.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,8 +9,25 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Jitter must not change what happens: each scenario is run with several seeds. */
+/* Jitter must not change what happens: each scenario is run with several seeds.
+ */
 #define SEEDS 5
+
+struct options {
+    uint64_t first_seed;
+    uint64_t seeds;
+    bool trace;
+};
+
+/* The files to run, in their order. */
+struct files {
+    char **names;
+    size_t count;
+};
+
+/* ---- telling
+ * ---------------------------------------------------------------------------------------
+ */
 
 void scenario_problem(struct scenario *scenario, const char *format, ...)
 {
@@ -24,140 +40,165 @@ void scenario_problem(struct scenario *scenario, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(scenario->problem + len, sizeof(scenario->problem) - (size_t)len, format, args);
     va_end(args);
+    scenario_trace(scenario, "%s", scenario->problem);
 }
 
-int64_t scenario_duration(struct scenario *scenario, const json_t *value)
+bool scenario_failed(const struct scenario *scenario)
 {
-    const char *text = json_string_value(value);
-    char *unit = NULL;
-    long long number = text ? strtoll(text, &unit, 10) : 0;
-
-    if (text && unit != text) {
-        if (strcmp(unit, "ms") == 0)
-            return number;
-        if (strcmp(unit, "s") == 0)
-            return number * 1000;
-        if (strcmp(unit, "m") == 0)
-            return number * 60000;
-        if (strcmp(unit, "h") == 0)
-            return number * 3600000;
-        if (strcmp(unit, "d") == 0)
-            return number * 86400000;
-    }
-    scenario_problem(scenario, "no duration: \"%s\"", text ? text : "?");
-    return 0;
+    return scenario->problem[0] != '\0';
 }
 
-int scenario_status(struct scenario *scenario, const char *name)
+void scenario_trace(const struct scenario *scenario, const char *format, ...)
 {
-    for (int status = 0; status > -100; status--) {
-        const char *known = freshet_status_name(status);
+    va_list args;
 
-        if (strcmp(known + strlen("FRESHET_"), name) == 0)
-            return status;
-    }
-    scenario_problem(scenario, "no status %s", name);
-    return 1;
-}
-
-static void begin(struct scenario *scenario)
-{
-    static const char sign_in[] = "{\"call\": \"first\", \"do\": \"sign_in\"}";
-    static const char reply[] = "{\"reply\": \"sign_in\", \"grant\": {\"refresh_token\": \"r1\"}}";
-    const char *how = json_string_value(json_object_get(scenario->config, "begin"));
-    json_t *step;
-
-    if (!how)
+    if (!scenario->trace)
         return;
-    if (strcmp(how, "signed_in") != 0) {
-        scenario_problem(scenario, "begin: \"signed_in\", or nothing");
-        return;
-    }
-    /* A service signs in by itself. */
-    if (!json_is_true(json_object_get(scenario->config, "service"))) {
-        step = json_loads(sign_in, 0, NULL);
-        scenario_step(scenario, step);
-        json_decref(step);
-    }
-    step = json_loads(reply, 0, NULL);
-    scenario_step(scenario, step);
-    json_decref(step);
-    memset(scenario->sent, 0, sizeof(scenario->sent));
-    /* The other engines have read the store before; they read it again as if they began now. */
-    scenario_settle(scenario);
+    printf("# %10.3f  ", (double)scenario->mono.ms / 1000.0);
+    va_start(args, format);
+    (void)vprintf(format, args);
+    va_end(args);
+    (void)putchar('\n');
 }
 
-static void run_steps(struct scenario *scenario)
+static void tell_problem(const struct scenario *scenario, const char *base, uint64_t seed)
 {
-    const json_t *steps = json_object_get(scenario->json, "steps");
-    json_t *step;
+    char *step = scenario->what ? json_dumps(scenario->what, JSON_COMPACT) : NULL;
 
-    begin(scenario);
-    json_array_foreach (steps, scenario->step, step) {
-        scenario_step(scenario, step);
-        scenario_check(scenario);
-        if (scenario->problem[0])
-            return;
-    }
+    printf("# %s: %s\n", base, scenario->problem);
+    if (step)
+        printf("# the step: %.200s\n", step);
+    printf("# seed %llu\n", (unsigned long long)seed);
+    free(step);
 }
 
-static void run_once(const char *file, json_t *json, uint64_t seed, char ret_problem[512])
+/* ---- running
+ * ---------------------------------------------------------------------------------------
+ */
+
+static void run_once(struct scenario *scenario)
 {
-    static struct scenario scenario;
-
-    memset(&scenario, 0, sizeof(scenario));
-    scenario.file = file;
-    scenario.json = json;
-    scenario.config = json_object_get(json, "config");
-    scenario.random = seed;
-    if (scenario_open(&scenario) == FRESHET_OK)
-        run_steps(&scenario);
-    scenario_close(&scenario);
-    (void)snprintf(ret_problem, 512, "%s", scenario.problem);
+    if (scenario_open(scenario) == FRESHET_OK)
+        scenario_steps(scenario);
+    else
+        scenario_problem(scenario, "the world could not be opened");
+    scenario_close(scenario);
 }
 
-static bool run_file(const char *file, unsigned number)
+static bool run_seed(json_t *json, const char *base, uint64_t seed, const struct options *options)
+{
+    struct scenario *scenario = calloc(1, sizeof(*scenario));
+    bool good;
+
+    if (!scenario)
+        abort();
+    scenario->json = json;
+    scenario->random = seed;
+    scenario->trace = options->trace;
+    if (scenario_head(scenario))
+        run_once(scenario);
+    good = !scenario_failed(scenario);
+    if (!good)
+        tell_problem(scenario, base, seed);
+    free(scenario);
+    return good;
+}
+
+static bool run_file(const char *file, size_t number, const struct options *options)
 {
     const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
+    int len = (int)strcspn(base, ".");
     json_error_t error;
     json_t *json = json_load_file(file, JSON_REJECT_DUPLICATES, &error);
-    char problem[512] = "";
-    const char *name;
+    bool good = json != NULL;
 
     if (!json)
-        (void)snprintf(problem, sizeof(problem), "line %d: %s", error.line, error.text);
-    for (uint64_t seed = 1; seed <= SEEDS && !problem[0]; seed++)
-        run_once(file, json, seed, problem);
-    name = json_string_value(json_object_get(json, "name"));
-    printf("%s %u - %.*s: %s\n", problem[0] ? "not ok" : "ok", number, (int)strcspn(base, "."),
-           base, name ? name : "?");
-    if (problem[0])
-        printf("# %s: %s\n", base, problem);
+        printf("# %s: line %d: %s\n", base, error.line, error.text);
+    for (uint64_t i = 0; i < options->seeds && good; i++)
+        good = run_seed(json, base, options->first_seed + i, options);
+    printf("%s %zu - %.*s: %s\n", good ? "ok" : "not ok", number, len, base,
+           scenario_text_of(json, "name", "?"));
     json_decref(json);
-    return problem[0] == '\0';
+    return good;
+}
+
+/* ---- files
+ * -----------------------------------------------------------------------------------------
+ */
+
+static void add_file(struct files *files, const char *folder, const char *name)
+{
+    size_t room = strlen(folder) + strlen(name) + 2;
+    char *path = malloc(room);
+
+    files->names = realloc(files->names, (files->count + 1) * sizeof(char *));
+    if (!path || !files->names)
+        abort();
+    (void)snprintf(path, room, "%s%s%s", folder, folder[0] ? "/" : "", name);
+    files->names[files->count++] = path;
+}
+
+static int is_json(const struct dirent *entry)
+{
+    const char *end = strrchr(entry->d_name, '.');
+
+    return end && strcmp(end, ".json") == 0;
+}
+
+static void add_argument(struct files *files, const char *name)
+{
+    struct dirent **entries = NULL;
+    struct stat about;
+    int count;
+
+    if (stat(name, &about) != 0 || !S_ISDIR(about.st_mode)) {
+        add_file(files, "", name);
+        return;
+    }
+    count = scandir(name, &entries, is_json, alphasort);
+    for (int i = 0; i < count; i++) {
+        add_file(files, name, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+static void files_done(struct files *files)
+{
+    for (size_t i = 0; i < files->count; i++)
+        free(files->names[i]);
+    free(files->names);
+}
+
+static int usage(void)
+{
+    (void)fprintf(stderr, "usage: test_scenarios [--seed N] [--trace] FILE.json | FOLDER ...\n");
+    return 64;
 }
 
 int main(int argc, char **argv)
 {
-    glob_t files = {0};
-    char pattern[4096];
-    unsigned failed = 0;
+    struct options options = {.first_seed = 1, .seeds = SEEDS};
+    struct files files = {0};
+    size_t failed = 0;
 
-    if (argc < 2 || sodium_init() < 0) {
-        (void)fprintf(stderr, "usage: test_scenarios FILE.json ... | FOLDER\n");
-        return 64;
-    }
-    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 1; i < argc; i++) {
-        struct stat about;
-        bool folder = stat(argv[i], &about) == 0 && S_ISDIR(about.st_mode);
-
-        (void)snprintf(pattern, sizeof(pattern), folder ? "%s/*.json" : "%s", argv[i]);
-        (void)glob(pattern, i > 1 ? GLOB_APPEND : 0, NULL, &files);
+        if (strcmp(argv[i], "--trace") == 0) {
+            options.trace = true;
+        } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
+            options.first_seed = strtoull(argv[++i], NULL, 10);
+            options.seeds = 1;
+        } else {
+            add_argument(&files, argv[i]);
+        }
     }
-    for (size_t i = 0; i < files.gl_pathc; i++)
-        failed += !run_file(files.gl_pathv[i], (unsigned)i + 1);
-    printf("1..%zu\n", files.gl_pathc);
-    globfree(&files);
-    return failed || files.gl_pathc == 0 ? 1 : 0;
+    if (files.count == 0 || sodium_init() < 0) {
+        files_done(&files);
+        return usage();
+    }
+    printf("1..%zu\n", files.count);
+    for (size_t i = 0; i < files.count; i++)
+        failed += !run_file(files.names[i], i + 1, &options);
+    files_done(&files);
+    return failed ? 1 : 0;
 }

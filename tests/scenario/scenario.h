@@ -4,101 +4,236 @@
 
 #include "base/bounds.h"
 #include "engine/engine.h"
+#include "engine/origin.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
-/* Runs the scenarios of spec/scenarios on the shipped engine, with virtual clocks, a scripted
- * platform and stores that fail when told to. spec/scenarios/README.md describes the format. */
+/* Runs the scenarios of spec/scenarios on the shipped engine, with virtual
+ * clocks, a scripted platform and stores that fail when told to.
+ * spec/scenarios/README.md describes the format. */
 
 #define ENGINES 2
-#define CALLERS 64
+
+/* The one session of a scenario. */
+#define SESSION_NAME "session"
 
 struct scenario;
+struct actor;
 
-/* The stores that the engines share, behind which the shipped memory store does the work. */
-struct faulty_store {
-    struct fsh_secret_store store;
-    struct fsh_secret_store *real;
-    struct scenario *scenario;
-    enum { STORE_UP, STORE_DOWN, STORE_LOSES_WORD, STORE_SLOW } mode;
-    struct fsh_store_op *held[16];
+/* One engine's way to the stores that all share. The shipped memory stores do
+ * the work. */
+struct door {
+    struct fsh_secret_store secrets;
+    struct fsh_token_cache tokens;
+    struct actor *actor;
+    enum { DOOR_UP, DOOR_DOWN, DOOR_SLOW, DOOR_LOSES_WORD } mode;
+    bool cache_down;
+    struct fsh_store_op *held[32]; /* in the order of their submission */
     unsigned held_count;
 };
 
-struct caller {
-    char name[64];
-    struct fsh_call call;
-    bool done;
-};
-
+/* One engine: a process of the machine. */
 struct actor {
     struct scenario *scenario;
+    const char *name; /* "a", "b" */
     struct fsh_engine *engine;
     struct fsh_session *session;
-    struct fsh_post *first;
+    uint64_t holder;
+    struct fsh_post *first; /* its inbox */
     struct fsh_post **last;
+    struct door door;
+    bool paused;
+    bool dying; /* nothing of it reaches the stores any more */
+    bool probed;
+    struct fsh_mono probed_at;
+    unsigned sent[FSH_EXCHANGE_KINDS];
+};
+
+/* An answer of the platform, on its way. */
+struct answer {
+    struct fsh_reply reply;
+    char *body;
+    char *retry_after;
+    char *date;
+};
+
+/* A request that waits for its answer. */
+struct air {
+    struct fsh_request *request;
+    struct actor *actor;
+    struct fsh_mono until;
+    struct answer *answer; /* came while the engine was paused; or NULL */
+    uint64_t order;
+    LIST_ENTRY(air) in_list;
+};
+
+struct caller {
+    struct scenario *scenario;
+    char name[64];
+    struct actor *actor;
+    struct fsh_call call;
+    bool done;
+    bool gone; /* with its process */
+    uint64_t generation;
+    json_t *headers; /* of "headers" */
+    TAILQ_ENTRY(caller) in_list;
+};
+
+/* What must show nowhere. */
+enum secret_kind { SECRET_ACCESS, SECRET_REFRESH, SECRET_OTHER };
+
+struct secret {
+    enum secret_kind kind;
+    char *text;
+    LIST_ENTRY(secret) in_list;
 };
 
 struct scenario {
-    const char *file;
     json_t *json;
     const json_t *config;
-    size_t step;
-    char problem[512]; /* "" while all is well */
+    size_t step;        /* from 1; 0: before the first */
+    const json_t *what; /* the step */
+    char problem[640];  /* "" while all is well */
+    bool trace;
     uint64_t random;
     struct fsh_mono mono;
     struct fsh_wall wall;
     uint64_t boot;
     uint64_t holders;
-    struct faulty_store store;
+    struct fsh_secret_store *secrets; /* the shipped ones */
     struct fsh_token_cache *tokens;
     struct actor actors[ENGINES];
-    unsigned actor_count;
-    struct fsh_request *in_air[32]; /* requests that wait for a reply */
-    unsigned in_air_count;
-    unsigned sent[FSH_EXCHANGE_KINDS];
-    struct caller callers[CALLERS];
-    unsigned caller_count;
-    uint64_t committed; /* the highest generation that the store has seen */
+    unsigned actor_count;   /* that are open */
+    const json_t *platform; /* how every request is answered at once; NULL: by the steps */
+    unsigned granted;       /* refresh tokens that "works" gave out */
+    uint64_t orders;
+    LIST_HEAD(, air) in_air;
+    TAILQ_HEAD(, caller) callers;
+    LIST_HEAD(, secret) known;
+    struct fsh_origins origins;
+    /* For the checks. */
+    uint64_t committed;  /* the highest generation that the store has seen */
+    json_t *generations; /* generation to value of the Authorization header */
+    bool unsteady;       /* the calendar was stepped, or the store was slow */
+    bool signed_in_once;
+    struct fsh_wall signed_in_at; /* last automatic attempt */
 };
 
-/* Notes the first problem, with the step it is in. */
+/* Notes the first problem, with the step that it is in. */
 void scenario_problem(struct scenario *scenario, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+bool scenario_failed(const struct scenario *scenario);
 
-/* "500ms", "30s", "5m", "8h", with a sign; a problem for anything else. */
+/* Prints a line when the run is traced. */
+void scenario_trace(const struct scenario *scenario, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- input.c: reading, strictly */
+
+enum { TEXT = 1, WHOLE = 2, TRUTH = 4, OBJECT = 8, LIST = 16, NIL = 32, REAL = 64, ANYTHING = 127 };
+
+struct key {
+    const char *name;
+    unsigned types;
+};
+
+/* True when `value` is an object that has none but these keys, each of its
+ * types. `keys` ends with a NULL name. Otherwise a problem that names `what`.
+ */
+bool scenario_keys(struct scenario *scenario, const char *what, const json_t *value,
+                   const struct key *keys);
+
+/* Checks everything of a file but its steps. */
+bool scenario_head(struct scenario *scenario);
+
+/* "500ms", "30s", "5m", "8h", "2d", with a sign; a problem for anything else.
+ */
 int64_t scenario_duration(struct scenario *scenario, const json_t *value);
 
-/* The value of FRESHET_<name>; a problem when there is none. */
-int scenario_status(struct scenario *scenario, const char *name);
+/* The same of a member of `object`, or `preset` without one. */
+int64_t scenario_duration_of(struct scenario *scenario, const json_t *object, const char *member,
+                             int64_t preset);
 
-/* ---- world.c */
+const char *scenario_text_of(const json_t *object, const char *member, const char *preset);
+bool scenario_truth_of(const json_t *object, const char *member, bool preset);
+
+/* The status of that name in spec/status.def; a problem when there is none. */
+int scenario_status(struct scenario *scenario, const char *name);
+const char *scenario_status_name(int status);
+
+/* ---- store.c: the stores that fail when told to */
+
+int scenario_stores_open(struct scenario *scenario);
+void scenario_stores_close(struct scenario *scenario);
+void scenario_door_open(struct actor *actor);
+/* What was submitted and not begun is gone: the process died. */
+void scenario_door_drop(struct actor *actor);
+void scenario_store_step(struct scenario *scenario, const json_t *step);
+void scenario_cache_step(struct scenario *scenario, const json_t *step);
+/* The session's record as it is. */
+struct fsh_record scenario_record(struct scenario *scenario);
+
+/* ---- world.c: clocks and engines */
 
 int scenario_open(struct scenario *scenario);
 void scenario_close(struct scenario *scenario);
-struct actor *scenario_actor(struct scenario *scenario, const json_t *step);
-/* Runs everything that is due at this moment. */
+/* The engine that the object names, or the first. Never NULL; a problem when
+ * there is none. */
+struct actor *scenario_actor(struct scenario *scenario, const json_t *object);
+/* Does everything that is due at this moment. */
 void scenario_settle(struct scenario *scenario);
 void scenario_wait(struct scenario *scenario, int64_t ms);
+/* Waits until such a request is in the air, at most so long. */
+void scenario_wait_for(struct scenario *scenario, int kind, int64_t at_most_ms);
 void scenario_jump(struct scenario *scenario, int64_t ms);
-void scenario_restart(struct scenario *scenario, bool new_boot);
-void scenario_store_mode(struct scenario *scenario, const char *mode);
+void scenario_restart_step(struct scenario *scenario, const json_t *step);
+void scenario_pause(struct scenario *scenario, const char *name, bool pause);
+int scenario_open_engine(struct scenario *scenario, struct actor *actor);
 
-/* ---- reply.c */
+/* ---- platform.c: what a request is answered */
 
-void scenario_reply(struct scenario *scenario, const json_t *step);
-int scenario_kind(const char *name);
+int scenario_kind(const char *name); /* -1: none */
+bool scenario_in_air(const struct scenario *scenario, int kind);
+const char *scenario_kind_name(int kind);
+int scenario_platform_send(struct actor *actor, struct fsh_request *request);
+void scenario_platform_cancel(struct actor *actor, struct fsh_request *request);
+void scenario_platform_step(struct scenario *scenario, const json_t *step);
+void scenario_reply_step(struct scenario *scenario, const json_t *step);
+/* Answers what is to be answered at once, and gives up what has waited for too
+ * long. True when there was anything. */
+bool scenario_platform_run(struct scenario *scenario);
+struct fsh_mono scenario_platform_wake_at(const struct scenario *scenario);
+/* Hands over what came during the pause. */
+void scenario_platform_resume(struct actor *actor);
+void scenario_platform_close(struct scenario *scenario);
+
+/* ---- callers.c */
+
+void scenario_call_step(struct scenario *scenario, const json_t *step);
+/* The first caller of that name, and the next after one; NULL. */
+struct caller *scenario_caller(struct scenario *scenario, const char *name);
+struct caller *scenario_next_caller(struct caller *caller);
+void scenario_callers_close(struct scenario *scenario);
 
 /* ---- steps.c */
 
-void scenario_step(struct scenario *scenario, const json_t *step);
+void scenario_steps(struct scenario *scenario);
 
 /* ---- expect.c */
 
-void scenario_expect(struct scenario *scenario, const json_t *expected);
-/* What must hold after every step. */
+void scenario_expect_step(struct scenario *scenario, const json_t *step);
+
+/* ---- check.c: what must hold always */
+
 void scenario_check(struct scenario *scenario);
+void scenario_check_send(struct actor *actor, const struct fsh_request *request);
+void scenario_check_change(struct actor *actor, const struct fsh_record *before,
+                           const struct fsh_store_op *op);
+void scenario_check_caller(const struct caller *caller);
+void scenario_secret(struct scenario *scenario, enum secret_kind kind, const char *text);
+void scenario_secrets_close(struct scenario *scenario);
 
 #endif

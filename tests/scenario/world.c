@@ -1,15 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* The world of a scenario: its clocks, and the engines that stand on them. */
+
 #include "scenario.h"
 
 #include "core/random.h"
-#include "store/memory/memory.h"
 
 #include <freshet/status.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what the engine stands on --------------------------------------------------------------- */
+/* The calendar when a scenario begins: Fri, 15 Jan 2027 08:00:00 GMT. */
+#define BEGIN_WALL_MS INT64_C(1800000000000)
+#define BEGIN_MONO_MS 1000000
+#define BOOTED_MS     20000 /* from a machine's start to its first process */
+
+/* An engine that has something to do at the same moment for so long will have
+ * for ever. */
+#define ROUNDS_MAX 5000
+
+static const char *const names[ENGINES] = {"a", "b"};
+
+/* ---- what an engine stands on
+ * ------------------------------------------------------------------ */
 
 static struct fsh_now io_now(void *data)
 {
@@ -29,152 +43,62 @@ static void io_post(void *data, struct fsh_post *post)
 
 static int io_send(void *data, struct fsh_request *request)
 {
-    struct scenario *scenario = ((struct actor *)data)->scenario;
-
-    if (scenario->in_air_count == sizeof(scenario->in_air) / sizeof(scenario->in_air[0])) {
-        scenario_problem(scenario, "too many requests in the air");
-        return FRESHET_ELIMIT;
-    }
-    scenario->sent[request->kind]++;
-    scenario->in_air[scenario->in_air_count++] = request;
-    return FRESHET_OK;
+    return scenario_platform_send(data, request);
 }
 
 static void io_cancel(void *data, struct fsh_request *request)
 {
-    struct scenario *scenario = ((struct actor *)data)->scenario;
-
-    for (unsigned i = 0; i < scenario->in_air_count; i++) {
-        if (scenario->in_air[i] == request)
-            scenario->in_air[i] = scenario->in_air[--scenario->in_air_count];
-    }
+    scenario_platform_cancel(data, request);
 }
 
-/* ---- the store that fails when told to ---------------------------------------------------------
- */
-
-static void check_commit(struct scenario *scenario, const struct fsh_store_op *op)
+static void io_event(void *data, struct fsh_session *session, const struct fsh_ledger_entry *entry)
 {
-    if (op->change.kind != FSH_CHANGE_COMMIT || op->verdict != FSH_VERDICT_DONE)
-        return;
-    if (op->record.generation <= scenario->committed)
-        scenario_problem(scenario, "generation %llu was committed after %llu",
-                         (unsigned long long)op->record.generation,
-                         (unsigned long long)scenario->committed);
-    scenario->committed = op->record.generation;
+    const struct actor *actor = data;
+
+    (void)session;
+    scenario_trace(actor->scenario, "%s note: %s (%s, %lld)", actor->name,
+                   fsh_engine_note_text(entry->note), scenario_status_name(entry->status),
+                   (long long)entry->value);
 }
-
-struct relay {
-    void (*done)(struct fsh_store_op *op);
-    struct faulty_store *store;
-};
-
-/* The memory store completes at once, so one relay is enough. */
-static struct relay relay;
-
-static void relayed(struct fsh_store_op *op)
-{
-    op->done = relay.done;
-    check_commit(relay.store->scenario, op);
-    if (relay.store->mode == STORE_LOSES_WORD)
-        op->status = FRESHET_ESTORE;
-    op->done(op);
-}
-
-static void pass_on(struct faulty_store *store, struct fsh_store_op *op)
-{
-    relay = (struct relay){op->done, store};
-    op->done = relayed;
-    store->real->ops->submit(store->real, op);
-}
-
-static void store_submit(struct fsh_secret_store *base, struct fsh_store_op *op)
-{
-    struct faulty_store *store = fsh_container_of(base, struct faulty_store, store);
-
-    if (store->mode == STORE_DOWN) {
-        op->status = FRESHET_ESTORE;
-        op->done(op);
-    } else if (store->mode == STORE_SLOW && store->held_count < 16) {
-        store->held[store->held_count++] = op;
-    } else {
-        pass_on(store, op);
-    }
-}
-
-static void store_close(struct fsh_secret_store *base)
-{
-    (void)base;
-}
-
-static const struct fsh_secret_store_ops store_ops = {store_submit, store_close};
-
-void scenario_store_mode(struct scenario *scenario, const char *mode)
-{
-    struct faulty_store *store = &scenario->store;
-    unsigned count = store->held_count;
-
-    if (strcmp(mode, "down") == 0)
-        store->mode = STORE_DOWN;
-    else if (strcmp(mode, "slow") == 0)
-        store->mode = STORE_SLOW;
-    else if (strcmp(mode, "loses_word") == 0)
-        store->mode = STORE_LOSES_WORD;
-    else if (strcmp(mode, "up") == 0)
-        store->mode = STORE_UP;
-    else
-        scenario_problem(scenario, "a store cannot be \"%s\"", mode);
-    if (store->mode == STORE_SLOW)
-        return;
-    store->held_count = 0;
-    for (unsigned i = 0; i < count; i++)
-        store_submit(&store->store, store->held[i]);
-    scenario_settle(scenario);
-}
-
-/* ---- engines ------------------------------------------------------------------------------------
- */
 
 static int password(void *data, char *ret_password, size_t size)
 {
     (void)data;
-    (void)snprintf(ret_password, size, "canary-password");
-    return 0;
+    (void)snprintf(ret_password, size, "the-password-of-the-service");
+    return FRESHET_OK;
 }
 
-static bool flag(const struct scenario *scenario, const char *name, bool preset)
-{
-    const json_t *value = json_object_get(scenario->config, name);
-
-    return value ? json_is_true(value) : preset;
-}
+/* ---- engines
+ * -----------------------------------------------------------------------------------
+ */
 
 static int open_session(struct scenario *scenario, struct actor *actor)
 {
-    const json_t *threshold = json_object_get(scenario->config, "threshold");
+    const json_t *config = scenario->config;
     struct fsh_session_options options = {
-        .name = "session",
-        .service = flag(scenario, "service", false),
-        .background = flag(scenario, "background", true),
-        .first_party = flag(scenario, "first_party", false),
-        .threshold_ms = threshold ? scenario_duration(scenario, threshold) : FSH_THRESHOLD_MS,
+        .name = SESSION_NAME,
+        .service = scenario_truth_of(config, "service", false),
+        .background = scenario_truth_of(config, "background", true),
+        .first_party = scenario_truth_of(config, "first_party", false),
+        .threshold_ms = scenario_duration_of(scenario, config, "threshold", FSH_THRESHOLD_MS),
         .sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS,
     };
 
     if (options.service) {
-        options.credentials.username = strdup("svc");
+        scenario_secret(scenario, SECRET_OTHER, "the-password-of-the-service");
+        options.credentials.username = strdup(scenario_text_of(config, "username", "svc"));
         options.credentials.password = password;
     }
     return fsh_engine_session_open(actor->engine, &options, &actor->session, NULL);
 }
 
-static int open_engine(struct scenario *scenario, struct actor *actor)
+int scenario_open_engine(struct scenario *scenario, struct actor *actor)
 {
-    const char *profile = json_string_value(json_object_get(scenario->config, "profile"));
+    const char *profile = scenario_text_of(scenario->config, "profile", "partner");
     struct fsh_engine_options options = {
-        .profile = fsh_profile_find(profile ? profile : "partner"),
-        .secrets = &scenario->store.store,
-        .tokens = scenario->tokens,
+        .profile = fsh_profile_find(profile),
+        .secrets = &actor->door.secrets,
+        .tokens = &actor->door.tokens,
         .holder = ++scenario->holders,
     };
     struct fsh_io io = {
@@ -184,15 +108,19 @@ static int open_engine(struct scenario *scenario, struct actor *actor)
         .post = io_post,
         .send = io_send,
         .cancel = io_cancel,
+        .event = io_event,
+        .event_data = actor,
     };
 
     if (!options.profile) {
-        scenario_problem(scenario, "no profile %s", profile);
+        scenario_problem(scenario, "no profile is called %s", profile);
         return FRESHET_EINVAL;
     }
-    actor->scenario = scenario;
+    scenario_door_open(actor);
+    actor->holder = options.holder;
     actor->first = NULL;
     actor->last = &actor->first;
+    actor->probed = false;
     if (fsh_engine_new(&options, &io, &actor->engine) != FRESHET_OK)
         return FRESHET_ENOMEM;
     return open_session(scenario, actor);
@@ -210,6 +138,7 @@ static void run_posts(struct actor *actor)
     }
 }
 
+/* Lets an engine come to its end; what is left after that is abandoned. */
 static void close_engine(struct actor *actor)
 {
     if (!actor->engine)
@@ -220,38 +149,74 @@ static void close_engine(struct actor *actor)
     fsh_engine_abandon(actor->engine);
     run_posts(actor);
     fsh_engine_run(actor->engine);
-    if (!fsh_engine_empty(actor->engine))
-        scenario_problem(actor->scenario, "the engine did not come to rest when it was closed");
-    else
+    if (fsh_engine_empty(actor->engine))
         fsh_engine_free(actor->engine);
+    else
+        scenario_problem(actor->scenario, "an engine was closed and did not come to its end");
     actor->engine = NULL;
+    actor->session = NULL;
+}
+
+/* The process dies: nothing more of it reaches the stores. */
+static void kill_engine(struct actor *actor)
+{
+    actor->dying = true;
+    scenario_door_drop(actor);
+    close_engine(actor);
+    actor->dying = false;
+    actor->paused = false;
+}
+
+struct actor *scenario_actor(struct scenario *scenario, const json_t *object)
+{
+    const char *name = scenario_text_of(object, "engine", names[0]);
+
+    for (unsigned i = 0; i < scenario->actor_count; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return &scenario->actors[i];
+    }
+    scenario_problem(scenario, "no engine is called %s", name);
+    return &scenario->actors[0];
+}
+
+/* ---- time
+ * ----------------------------------------------------------------------------------------
+ */
+
+static bool run_engine(struct actor *actor)
+{
+    if (!actor->engine || actor->paused)
+        return false;
+    if (!actor->first && fsh_engine_wake_at(actor->engine).ms > actor->scenario->mono.ms)
+        return false;
+    run_posts(actor);
+    fsh_engine_run(actor->engine);
+    return true;
 }
 
 void scenario_settle(struct scenario *scenario)
 {
-    for (int round = 0; round < 100; round++) {
-        bool idle = true;
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        bool busy = false;
 
-        for (unsigned i = 0; i < scenario->actor_count; i++) {
-            struct actor *actor = &scenario->actors[i];
-
-            idle =
-                idle && !actor->first && fsh_engine_wake_at(actor->engine).ms > scenario->mono.ms;
-            run_posts(actor);
-            fsh_engine_run(actor->engine);
-        }
-        if (idle)
+        for (unsigned i = 0; i < scenario->actor_count; i++)
+            busy = run_engine(&scenario->actors[i]) || busy;
+        busy = scenario_platform_run(scenario) || busy;
+        if (!busy) {
+            scenario_check(scenario);
             return;
+        }
     }
-    scenario_problem(scenario, "the engine does not come to rest: it wants to be woken for ever");
+    scenario_problem(scenario, "an engine does not come to rest: it has something to do for ever");
 }
 
-static int64_t next_wake(const struct scenario *scenario)
+static int64_t next_event(const struct scenario *scenario)
 {
-    int64_t next = INT64_MAX;
+    int64_t next = scenario_platform_wake_at(scenario).ms;
 
     for (unsigned i = 0; i < scenario->actor_count; i++) {
-        int64_t at = fsh_engine_wake_at(scenario->actors[i].engine).ms;
+        const struct actor *actor = &scenario->actors[i];
+        int64_t at = actor->paused ? INT64_MAX : fsh_engine_wake_at(actor->engine).ms;
 
         next = at < next ? at : next;
     }
@@ -269,76 +234,194 @@ void scenario_wait(struct scenario *scenario, int64_t ms)
 {
     int64_t end = scenario->mono.ms + ms;
 
-    while (!scenario->problem[0] && next_wake(scenario) <= end)
-        scenario_jump(scenario, next_wake(scenario) - scenario->mono.ms);
-    scenario_jump(scenario, end - scenario->mono.ms);
+    while (!scenario_failed(scenario) && next_event(scenario) <= end)
+        scenario_jump(scenario, next_event(scenario) - scenario->mono.ms);
+    if (!scenario_failed(scenario))
+        scenario_jump(scenario, end - scenario->mono.ms);
 }
 
-/* The process dies: nothing more of it reaches the store. */
-void scenario_restart(struct scenario *scenario, bool new_boot)
+void scenario_wait_for(struct scenario *scenario, int kind, int64_t at_most_ms)
 {
-    scenario->store.mode = STORE_DOWN;
-    for (unsigned i = 0; i < scenario->actor_count; i++)
-        close_engine(&scenario->actors[i]);
-    scenario->store.mode = STORE_UP;
-    scenario->in_air_count = 0;
-    if (new_boot) {
-        scenario->boot++;
-        scenario->mono.ms = 1000;
+    int64_t end = scenario->mono.ms + at_most_ms;
+
+    while (!scenario_failed(scenario) && !scenario_in_air(scenario, kind)) {
+        if (next_event(scenario) > end)
+            scenario_problem(scenario, "no %s in all that time", scenario_kind_name(kind));
+        else
+            scenario_jump(scenario, next_event(scenario) - scenario->mono.ms);
     }
-    for (unsigned i = 0; i < scenario->actor_count; i++)
-        (void)open_engine(scenario, &scenario->actors[i]);
+}
+
+void scenario_pause(struct scenario *scenario, const char *name, bool pause)
+{
+    json_t *object = json_pack("{s:s}", "engine", name);
+    struct actor *actor = scenario_actor(scenario, object);
+
+    json_decref(object);
+    if (actor->paused == pause)
+        scenario_problem(scenario, "engine %s is %spaused", name, pause ? "already " : "not ");
+    actor->paused = pause;
+    if (!pause)
+        scenario_platform_resume(actor);
     scenario_settle(scenario);
 }
 
-int scenario_open(struct scenario *scenario)
+static void open_again(struct scenario *scenario, struct actor *actor)
+{
+    if (scenario_open_engine(scenario, actor) != FRESHET_OK)
+        scenario_problem(scenario, "an engine could not be opened again");
+}
+
+/* All of them, or only one. */
+static void restart_processes(struct scenario *scenario, const struct actor *only)
+{
+    for (unsigned i = 0; i < scenario->actor_count; i++) {
+        if (!only || only == &scenario->actors[i])
+            kill_engine(&scenario->actors[i]);
+    }
+    for (unsigned i = 0; i < scenario->actor_count && !scenario_failed(scenario); i++) {
+        if (!scenario->actors[i].engine)
+            open_again(scenario, &scenario->actors[i]);
+    }
+}
+
+static void restart_machine(struct scenario *scenario)
+{
+    for (unsigned i = 0; i < scenario->actor_count; i++)
+        kill_engine(&scenario->actors[i]);
+    scenario->boot++;
+    scenario->mono.ms = BOOTED_MS;
+    scenario->wall.ms += BOOTED_MS;
+    restart_processes(scenario, NULL);
+}
+
+void scenario_restart_step(struct scenario *scenario, const json_t *step)
+{
+    const char *what = scenario_text_of(step, "restart", "");
+    struct actor *actor = scenario_actor(scenario, step);
+
+    if (strcmp(what, "new_boot") == 0) {
+        restart_machine(scenario);
+    } else if (strcmp(what, "same_boot") == 0) {
+        restart_processes(scenario, json_object_get(step, "engine") ? actor : NULL);
+    } else {
+        scenario_problem(scenario, "a \"%s\" cannot be restarted", what);
+    }
+    if (!scenario_failed(scenario))
+        scenario_settle(scenario);
+}
+
+/* ---- beginning and end
+ * -----------------------------------------------------------------------------
+ */
+
+static bool add_origins(struct scenario *scenario)
+{
+    const json_t *more = json_object_get(scenario->config, "origins");
+    const char *url = scenario_text_of(scenario->config, "url", "https://api.example.com");
+    struct freshet_error error;
+    int status = fsh_engine_origins_add(&scenario->origins, url, &error);
+    size_t index;
+    json_t *origin;
+
+    json_array_foreach (more, index, origin) {
+        if (status == FRESHET_OK && json_is_string(origin))
+            status = fsh_engine_origins_add(&scenario->origins, json_string_value(origin), &error);
+    }
+    if (status != FRESHET_OK)
+        scenario_problem(scenario, "config: %s", error.message);
+    return status == FRESHET_OK;
+}
+
+static unsigned engines_wanted(struct scenario *scenario)
 {
     const json_t *engines = json_object_get(scenario->config, "engines");
+    json_int_t count = engines ? json_integer_value(engines) : 1;
 
-    scenario->mono.ms = 1000000;
-    scenario->wall.ms = INT64_C(1800000000000);
-    scenario->boot = 1;
-    scenario->store.store.ops = &store_ops;
-    scenario->store.scenario = scenario;
-    scenario->actor_count = engines ? (unsigned)json_integer_value(engines) : 1;
-    if (scenario->actor_count < 1 || scenario->actor_count > ENGINES) {
-        scenario->actor_count = 0;
+    if (count < 1 || count > ENGINES) {
         scenario_problem(scenario, "engines: 1 or 2");
-        return FRESHET_EINVAL;
+        return 0;
     }
-    if (fsh_store_memory_secrets(&scenario->store.real, NULL) != FRESHET_OK ||
-        fsh_store_memory_tokens(&scenario->tokens, NULL) != FRESHET_OK)
-        return FRESHET_ENOMEM;
-    for (unsigned i = 0; i < scenario->actor_count; i++) {
-        if (open_engine(scenario, &scenario->actors[i]) != FRESHET_OK)
+    return (unsigned)count;
+}
+
+static int open_engines(struct scenario *scenario, unsigned wanted)
+{
+    while (scenario->actor_count < wanted) {
+        struct actor *actor = &scenario->actors[scenario->actor_count];
+
+        actor->scenario = scenario;
+        actor->name = names[scenario->actor_count];
+        if (scenario_open_engine(scenario, actor) != FRESHET_OK)
             return FRESHET_ENOMEM;
+        scenario->actor_count++;
     }
     scenario_settle(scenario);
     return FRESHET_OK;
 }
 
-void scenario_close(struct scenario *scenario)
+static void run_step_text(struct scenario *scenario, void (*run)(struct scenario *, const json_t *),
+                          json_t *step)
 {
-    scenario->store.mode = STORE_UP;
-    if (scenario->store.held_count)
-        scenario_store_mode(scenario, "up");
-    for (unsigned i = 0; i < scenario->actor_count; i++)
-        close_engine(&scenario->actors[i]);
-    scenario->store.real->ops->close(scenario->store.real);
-    scenario->tokens->ops->close(scenario->tokens);
-    for (unsigned i = 0; i < scenario->caller_count; i++) {
-        fsh_base_secret_done(&scenario->callers[i].call.mfa.qr_uri);
-        fsh_base_secret_done(&scenario->callers[i].call.mfa.qr_secret);
-    }
+    if (step && !scenario_failed(scenario))
+        run(scenario, step);
+    json_decref(step);
 }
 
-struct actor *scenario_actor(struct scenario *scenario, const json_t *step)
+/* Has the session signed in before the first step. */
+static void begin(struct scenario *scenario)
 {
-    const char *name = json_string_value(json_object_get(step, "engine"));
-    unsigned index = name && strcmp(name, "b") == 0;
+    if (strcmp(scenario_text_of(scenario->config, "begin", ""), "signed_in") != 0) {
+        scenario_problem(scenario, "begin: \"signed_in\", or nothing");
+        return;
+    }
+    /* A service signs in by itself. */
+    if (!scenario_truth_of(scenario->config, "service", false))
+        run_step_text(scenario, scenario_call_step,
+                      json_pack("{s:s, s:s}", "call", "begin", "do", "sign_in"));
+    run_step_text(
+        scenario, scenario_reply_step,
+        json_pack("{s:s, s:{s:s}}", "reply", "sign_in", "grant", "refresh_token", "refresh-1"));
+    memset(scenario->actors[0].sent, 0, sizeof(scenario->actors[0].sent));
+}
 
-    if ((name && strcmp(name, "a") != 0 && strcmp(name, "b") != 0) ||
-        index >= scenario->actor_count)
-        scenario_problem(scenario, "no engine \"%s\"", name ? name : "a");
-    return &scenario->actors[index < scenario->actor_count ? index : 0];
+int scenario_open(struct scenario *scenario)
+{
+    bool signed_in = json_object_get(scenario->config, "begin") != NULL;
+    unsigned wanted = engines_wanted(scenario);
+
+    scenario->mono.ms = BEGIN_MONO_MS;
+    scenario->wall.ms = BEGIN_WALL_MS;
+    scenario->boot = 1;
+    scenario->generations = json_object();
+    TAILQ_INIT(&scenario->callers);
+    if (wanted == 0 || !add_origins(scenario))
+        return FRESHET_EINVAL;
+    if (scenario_stores_open(scenario) != FRESHET_OK)
+        return FRESHET_ENOMEM;
+    /* The others open when the first has signed in, and find its token. */
+    if (open_engines(scenario, signed_in ? 1 : wanted) != FRESHET_OK)
+        return FRESHET_ENOMEM;
+    if (signed_in)
+        begin(scenario);
+    return scenario_failed(scenario) ? FRESHET_EINVAL : open_engines(scenario, wanted);
+}
+
+void scenario_close(struct scenario *scenario)
+{
+    for (unsigned i = 0; i < ENGINES; i++) {
+        struct actor *actor = &scenario->actors[i];
+
+        actor->paused = false;
+        actor->door.mode = DOOR_UP;
+        if (actor->engine)
+            scenario_door_drop(actor);
+        close_engine(actor);
+    }
+    scenario_platform_close(scenario);
+    scenario_callers_close(scenario);
+    scenario_stores_close(scenario);
+    scenario_secrets_close(scenario);
+    fsh_engine_origins_done(&scenario->origins);
+    json_decref(scenario->generations);
 }
