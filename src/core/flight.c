@@ -213,11 +213,12 @@ static void granted(struct fsh_core *core, struct fsh_now *now, struct fsh_effec
 /* The flight brought nothing. The lease goes back, and what it leaves behind is recorded. */
 static void failed(struct fsh_core *core, struct fsh_now *now, int status, struct fsh_effects *fx)
 {
+    int64_t closed = fsh_mono_until(now->mono, fsh_core_gate_opens(core->gate));
+
     core->failure = status;
     if (FSH_MUTANT(DROPS))
         fsh_core_withdraw(core, fx);
-    fsh_core_note(fx, FSH_NOTE_FAILED, status,
-                  fsh_mono_until(now->mono, fsh_core_gate_opens(core->gate)));
+    fsh_core_note(fx, FSH_NOTE_FAILED, status, closed > 0 ? closed : 0);
     fsh_core_reply(core, status, fx);
     core->step = FSH_STEP_RELEASE;
     fsh_core_flight_over(core, now, fx);

@@ -151,6 +151,7 @@ static bool comes_back_by_itself(const struct fsh_record *record)
 
 static struct wish wish_of(const struct fsh_core *core, const struct fsh_now *now)
 {
+    struct wish refresh;
     struct wish renew;
 
     if (core->record.phase != FSH_PHASE_LIVE)
@@ -158,7 +159,10 @@ static struct wish wish_of(const struct fsh_core *core, const struct fsh_now *no
     if (!core->record.refreshable)
         return sign_in_at(core, now, end_of_token(core, now));
     renew = renew_wish(core, now);
-    return renew.at.ms <= now->mono.ms ? renew : refresh_wish(core, now);
+    if (renew.at.ms <= now->mono.ms)
+        return renew;
+    refresh = refresh_wish(core, now);
+    return renew.at.ms < refresh.at.ms ? renew : refresh;
 }
 
 static void begin_flight(struct fsh_core *core, enum fsh_errand errand, struct fsh_now *now,
