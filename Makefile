@@ -25,6 +25,7 @@ build: setup
 	@tools/build.sh build --prefix=$(PREFIX)
 
 run: build
+	@tools/setup.sh run
 	@tools/run.sh
 
 demo: build

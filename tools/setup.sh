@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing for the purposes named, on Debian 12, and says what. Quick when nothing is.
 #
-# usage: setup.sh build|lint|test|fuzz ...
+# usage: setup.sh build|run|lint|test|fuzz ...
 set -eu
 
 packages=
@@ -11,9 +11,10 @@ for purpose in "$@"; do
     build) packages="$packages gcc libc6-dev make meson ninja-build pkg-config python3
         libcurl4-openssl-dev libjansson-dev libsodium-dev libmicrohttpd-dev libcmocka-dev
         libssl-dev openssl" ;;
-    lint) packages="$packages clang-format clang-tidy g++ python3-jsonschema" ;;
+    run) packages="$packages curl" ;;
+    lint) packages="$packages git clang-format clang-tidy" ;;
     fuzz) packages="$packages clang libclang-rt-14-dev" ;;
-    test) packages="$packages g++ python3-jsonschema" ;;
+    test) packages="$packages git g++ python3-jsonschema" ;;
     *) echo "setup.sh: no such purpose: $purpose" >&2; exit 64 ;;
     esac
 done
@@ -28,16 +29,22 @@ done
 
 echo "installing:$missing"
 root=
-[ "$(id -u)" = 0 ] || root=sudo
-export DEBIAN_FRONTEND=noninteractive
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || {
+        echo "setup.sh: neither root nor sudo; install these first:$missing" >&2
+        exit 1
+    }
+    root=sudo
+fi
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 # shellcheck disable=SC2086 # lists of words
 {
-    $root apt-get update -q
-    $root apt-get install -q -y --no-install-recommends $missing
-} >/tmp/freshet-setup.$$ 2>&1 || {
-    cat /tmp/freshet-setup.$$ >&2
-    rm -f /tmp/freshet-setup.$$
+    $root apt-get update -q &&
+        $root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -q -y --no-install-recommends $missing
+} >"$log" 2>&1 || {
+    cat "$log" >&2
     echo "setup.sh: apt-get could not install:$missing" >&2
     exit 1
 }
-rm -f /tmp/freshet-setup.$$

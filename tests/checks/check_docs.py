@@ -12,13 +12,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 # Spelt so that this file does not find itself.
 FORBIDDEN = [re.compile(pattern) for pattern in (
-    r"registry\.np" + r"mjs", r"deb\.debi" + r"an\.org", r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b",
-    r"\bXX" + r"X\b", r"/ro" + r"ot/", r"/wo" + r"rk/", r"/ho" + r"me/[a-z]")]
+    r"registry\.np" + r"mjs", r"registry\.ya" + r"rnpkg", r"deb\.debi" + r"an\.org",
+    r"\bpy" + r"pi\.org", r"python" + r"hosted\.org", r"\bcrates" + r"\.io", r"proxy\.go" + r"lang",
+    r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b", r"\bXX" + r"X\b",
+    r"/ro" + r"ot/", r"/wo" + r"rk/", r"/ho" + r"me/[a-z]")]
 
 
 def files():
     out = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [name for name in out.splitlines() if os.path.isfile(os.path.join(ROOT, name))]
 

@@ -33,10 +33,14 @@ int main(void)
 """
 
 
+def public_headers():
+    return sorted(glob.glob(os.path.join(ROOT, "include", "freshet", "*.h")) +
+                  [os.path.join(GENERATED, "freshet", "status.h")])
+
+
 def declared():
     names = set()
-    headers = glob.glob(os.path.join(ROOT, "include", "freshet", "*.h"))
-    for path in headers + [os.path.join(GENERATED, "freshet", "status.h")]:
+    for path in public_headers():
         with open(path, encoding="utf-8") as f:
             text = re.sub(r"/\*.*?\*/", "", f.read(), flags=re.DOTALL)
         for declaration in re.findall(r"^FRESHET_EXPORT\s+([^;]+);", text, re.MULTILINE):
@@ -60,7 +64,7 @@ def exports():
 
 def headers(compiler, standard, language):
     problems = []
-    for path in sorted(glob.glob(os.path.join(ROOT, "include", "freshet", "*.h"))):
+    for path in public_headers():
         name = os.path.basename(path)
         result = subprocess.run(
             [compiler, f"-std={standard}", "-x", language, "-Wall", "-Wextra", "-pedantic", "-Werror",
