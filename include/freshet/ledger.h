@@ -28,7 +28,7 @@ struct freshet_ledger_entry {
 
 /** Copies the latest entries of a session, the oldest first.
  *
- *  @param ret_entries  room for `room` entries.
+ *  @param ret_entries  room for `room` entries; more than 64 are never written.
  *  @param ret_count    how many were written.
  *  @return FRESHET_OK, FRESHET_EFORKED. Any thread. */
 FRESHET_EXPORT int freshet_explain(struct freshet_session *session,

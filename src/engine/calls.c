@@ -163,7 +163,10 @@ static void command(struct fsh_call *call)
     status = fsh_core_command(&session->core, now, errands[call->kind], &fx);
     if (status != FRESHET_OK) {
         fsh_engine_input_done(&session->input);
-        fsh_engine_finish(call, status, fsh_mono_until(now.mono, session->engine->gate.closed_to));
+        fsh_engine_finish(call, status,
+                          status == FRESHET_EUNAVAILABLE
+                              ? fsh_mono_until(now.mono, session->engine->gate.closed_to)
+                              : -1);
     }
     fsh_engine_carry_out(session, &fx);
 }

@@ -163,6 +163,14 @@ static int use_store(struct fsh_session *session, uint64_t ticket, const struct 
 
 /* ---- effects ----------------------------------------------------------------------------- */
 
+/* The flight that a poke led to is over. */
+static void unheed(struct fsh_session *session)
+{
+    int heeded = FSH_POKE_HEEDED;
+
+    (void)atomic_compare_exchange_strong(&session->poked, &heeded, FSH_POKE_NONE);
+}
+
 static void put_in_force(struct fsh_session *session, struct fsh_token *token)
 {
     struct fsh_token *before;
@@ -173,7 +181,7 @@ static void put_in_force(struct fsh_session *session, struct fsh_token *token)
     (void)pthread_mutex_unlock(&session->token_lock);
     fsh_token_unref(before);
     fsh_view_write(&session->view, token ? token->generation : 0, &session->core.token);
-    atomic_store_explicit(&session->poked, false, memory_order_release);
+    unheed(session);
 }
 
 static void withdraw(struct fsh_session *session)
@@ -192,7 +200,7 @@ static void forget(struct fsh_session *session)
     session->made = NULL;
     if (session->core.challenge == 0)
         fsh_base_secret_done(&session->challenge_session);
-    atomic_store_explicit(&session->poked, false, memory_order_release);
+    unheed(session);
 }
 
 static void count(struct fsh_session *session, enum fsh_note_kind note)
@@ -319,9 +327,13 @@ static void do_effects(struct fsh_session *session, const struct fsh_effects *fx
 void fsh_engine_carry_out(struct fsh_session *session, const struct fsh_effects *fx)
 {
     do_effects(session, fx);
-    while (session->wake) {
+    /* Asking may lead to effects of its own; whoever is asking then begins anew, so that nobody
+     * ends a call that another walk over the list is about to visit. */
+    while (session->wake && !session->asking) {
         session->wake = false;
+        session->asking = true;
         fsh_engine_ask_again(session);
+        session->asking = false;
     }
     fsh_base_heap_set(&session->engine->timers, &session->timer, fsh_core_wake_at(&session->core));
 }
@@ -353,6 +365,7 @@ static void poked_run(struct fsh_post *post)
     fx.count = 0;
     (void)fsh_core_ask(&session->core, now, 0, now.mono, NULL, &fx);
     fsh_engine_carry_out(session, &fx);
+    atomic_store(&session->poked, session->core.wanted ? FSH_POKE_HEEDED : FSH_POKE_NONE);
 }
 
 static void copy_policy(struct fsh_session *session, const struct fsh_session_options *options)
@@ -558,9 +571,10 @@ void fsh_engine_unauthorized(struct fsh_session *session, uint64_t generation)
 void fsh_engine_poke(struct fsh_session *session)
 {
     struct fsh_io *io = &session->engine->io;
+    int none = FSH_POKE_NONE;
 
-    if (atomic_load_explicit(&session->poked, memory_order_relaxed) ||
-        atomic_exchange(&session->poked, true))
+    if (atomic_load_explicit(&session->poked, memory_order_relaxed) != FSH_POKE_NONE ||
+        !atomic_compare_exchange_strong(&session->poked, &none, FSH_POKE_POSTED))
         return;
     io->post(io->data, &session->poked_post);
 }

@@ -146,6 +146,15 @@ struct fsh_session_options {
     void *closed_data;
 };
 
+/* What became of the word that a caller met a token below its threshold. While it waits in the
+ * inbox nothing but its own run takes that back: a post must not be posted again before it was run.
+ */
+enum fsh_poke {
+    FSH_POKE_NONE,
+    FSH_POKE_POSTED,
+    FSH_POKE_HEEDED /* a refresh is wished for; until that has ended nobody needs to say so again */
+};
+
 struct fsh_session {
     struct fsh_engine *engine;
     uint64_t number;
@@ -161,7 +170,7 @@ struct fsh_session {
     struct fsh_token *token;
     atomic_uint_fast64_t reported; /* generation of a 401 that is on its way to the engine */
     struct fsh_post reported_post;
-    atomic_bool poked; /* a caller below the threshold is on its way */
+    atomic_int poked; /* enum fsh_poke */
     struct fsh_post poked_post;
 
     struct fsh_timer timer;
@@ -169,7 +178,7 @@ struct fsh_session {
     struct fsh_calls signing_out;
     struct fsh_calls commands; /* at most one: SIGN_IN, MFA, NEW_PASSWORD */
     bool wake;                 /* the waiting are to be asked for again */
-    bool busy;                 /* effects are being carried out */
+    bool asking;               /* they are being asked for */
     bool closing;
     void (*closed)(void *data);
     void *closed_data;

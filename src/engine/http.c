@@ -16,6 +16,7 @@ struct fsh_http {
     char *ca_file;
     char *proxy;
     bool secure;
+    bool loopback;
     LIST_HEAD(, transfer) transfers;
 };
 
@@ -190,7 +191,7 @@ static void set_connection(struct transfer *transfer)
     (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     if (http->ca_file)
         (void)curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
-    if (!http->secure)
+    if (http->loopback)
         (void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
     else if (http->proxy)
         (void)curl_easy_setopt(easy, CURLOPT_PROXY, http->proxy);
@@ -341,6 +342,7 @@ int fsh_http_new(const struct fsh_http_options *options, struct fsh_http **ret_h
     if (http) {
         LIST_INIT(&http->transfers);
         http->secure = origin.secure;
+        http->loopback = fsh_engine_loopback_host(origin.host);
         http->multi = curl_multi_init();
     }
     fsh_engine_origin_done(&origin);

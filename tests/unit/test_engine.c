@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The engine's promises to whoever gives it an inbox. */
+
+#include "engine/engine.h"
+#include "store/memory/memory.h"
+#include "unit.h"
+
+#include <freshet/status.h>
+#include <string.h>
+
+#define POSTS 32
+
+/* An inbox that remembers what waits in it, and runs it when told to. */
+struct world {
+    struct fsh_mono mono;
+    struct fsh_post *waiting[POSTS];
+    unsigned count;
+    unsigned twice; /* posts that came while they waited already */
+    struct fsh_request *request;
+    struct fsh_secret_store *secrets;
+    struct fsh_token_cache *tokens;
+    struct fsh_engine *engine;
+    struct fsh_session *session;
+    int status; /* of the last call that ended; 1: none has */
+};
+
+static struct fsh_now io_now(void *data)
+{
+    struct world *world = data;
+
+    return (struct fsh_now){world->mono, {INT64_C(1800000000000)}, 7};
+}
+
+static void io_post(void *data, struct fsh_post *post)
+{
+    struct world *world = data;
+
+    for (unsigned i = 0; i < world->count; i++)
+        world->twice += world->waiting[i] == post;
+    assert_true(world->count < POSTS);
+    world->waiting[world->count++] = post;
+}
+
+static void run_posts(struct world *world)
+{
+    while (world->count > 0) {
+        struct fsh_post *post = world->waiting[0];
+
+        memmove(world->waiting, world->waiting + 1, --world->count * sizeof(post));
+        post->run(post);
+    }
+}
+
+static int io_send(void *data, struct fsh_request *request)
+{
+    ((struct world *)data)->request = request;
+    return FRESHET_OK;
+}
+
+static void io_cancel(void *data, struct fsh_request *request)
+{
+    struct world *world = data;
+
+    if (world->request == request)
+        world->request = NULL;
+}
+
+static void call_done(struct fsh_call *call)
+{
+    ((struct world *)call->data)->status = call->status;
+}
+
+static void begin(struct world *world, struct fsh_call *call)
+{
+    world->status = 1;
+    call->session = world->session;
+    call->deadline = fsh_mono_add(world->mono, 1000);
+    call->done = call_done;
+    call->data = world;
+    fsh_engine_call(call);
+}
+
+static void sign_in(struct world *world)
+{
+    static const char body[] = "{\"AccessToken\":\"a\",\"RefreshToken\":\"r\",\"ExpiresIn\":3600}";
+    struct fsh_reply reply = {.complete = true, .sent = true, .http_status = 200};
+    struct fsh_call call = {.kind = FSH_CALL_SIGN_IN};
+
+    assert_int_equal(fsh_base_secret_copy("ann", 3, &call.in.username), FRESHET_OK);
+    assert_int_equal(fsh_base_secret_copy("pw", 2, &call.in.password), FRESHET_OK);
+    begin(world, &call);
+    run_posts(world);
+    assert_non_null(world->request);
+    reply.body = body;
+    reply.body_len = strlen(body);
+    fsh_engine_answered(world->request, &reply);
+    run_posts(world);
+    assert_int_equal(world->status, FRESHET_OK);
+}
+
+static void setup(struct world *world)
+{
+    struct fsh_engine_options options = {.profile = fsh_profile_find("partner"), .holder = 1};
+    struct fsh_session_options session = {
+        .name = "ann",
+        .threshold_ms = FSH_THRESHOLD_MS,
+        .sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS,
+    };
+    struct fsh_io io = {
+        .data = world,
+        .now = io_now,
+        .boot = 1,
+        .post = io_post,
+        .send = io_send,
+        .cancel = io_cancel,
+    };
+
+    memset(world, 0, sizeof(*world));
+    world->mono.ms = 1000;
+    assert_int_equal(fsh_store_memory_secrets(&world->secrets, NULL), FRESHET_OK);
+    assert_int_equal(fsh_store_memory_tokens(&world->tokens, NULL), FRESHET_OK);
+    options.secrets = world->secrets;
+    options.tokens = world->tokens;
+    assert_int_equal(fsh_engine_new(&options, &io, &world->engine), FRESHET_OK);
+    assert_int_equal(fsh_engine_session_open(world->engine, &session, &world->session, NULL),
+                     FRESHET_OK);
+    run_posts(world);
+}
+
+static void teardown(struct world *world)
+{
+    fsh_engine_close_all(world->engine);
+    run_posts(world);
+    fsh_engine_run(world->engine);
+    assert_true(fsh_engine_empty(world->engine));
+    fsh_engine_free(world->engine);
+    world->secrets->ops->close(world->secrets);
+    world->tokens->ops->close(world->tokens);
+}
+
+/* A post that waits is one link of a list: posting it again would cut off all that wait behind it.
+ */
+static void a_poke_that_waits_is_not_posted_again(void **state)
+{
+    struct fsh_call out = {.kind = FSH_CALL_SIGN_OUT};
+    struct world world;
+
+    (void)state;
+    setup(&world);
+    sign_in(&world);
+    world.mono.ms += INT64_C(56) * 60000;
+    fsh_engine_poke(world.session);
+    assert_int_equal(world.count, 1);
+    /* Something else ends the flight, and the token, before the poke is run. */
+    begin(&world, &out);
+    fsh_engine_poke(world.session);
+    assert_int_equal(world.twice, 0);
+    run_posts(&world);
+    teardown(&world);
+}
+
+static void a_poke_counts_once_and_then_again(void **state)
+{
+    struct world world;
+
+    (void)state;
+    setup(&world);
+    sign_in(&world);
+    world.mono.ms += INT64_C(56) * 60000;
+    for (int i = 0; i < 100; i++)
+        fsh_engine_poke(world.session);
+    assert_int_equal(world.count, 1);
+    run_posts(&world);
+    assert_non_null(world.request);
+    /* While the flight is in the air nobody needs to say more. */
+    fsh_engine_poke(world.session);
+    assert_int_equal(world.count, 0);
+    {
+        struct fsh_reply reply = {.body = "", .failure = "refused"};
+
+        fsh_engine_answered(world.request, &reply);
+        run_posts(&world);
+    }
+    /* It failed: the next caller may say so again. */
+    fsh_engine_poke(world.session);
+    assert_int_equal(world.count, 1);
+    run_posts(&world);
+    teardown(&world);
+}
+
+static void a_poke_for_nothing_does_not_silence_the_next(void **state)
+{
+    struct world world;
+
+    (void)state;
+    setup(&world);
+    sign_in(&world);
+    fsh_engine_poke(world.session); /* the token is fresh: nothing to do */
+    run_posts(&world);
+    world.mono.ms += INT64_C(56) * 60000;
+    fsh_engine_poke(world.session);
+    run_posts(&world);
+    assert_int_equal(world.request->kind, FSH_EXCHANGE_REFRESH);
+    teardown(&world);
+}
+
+static void who_may_not_answer_is_told_that_time_does_not_help(void **state)
+{
+    struct fsh_call call = {.kind = FSH_CALL_MFA};
+    struct world world;
+
+    (void)state;
+    setup(&world);
+    begin(&world, &call);
+    assert_int_equal(world.status, FRESHET_ENOCHALLENGE);
+    assert_int_equal(call.error.retry_after_ms, -1);
+    teardown(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_poke_that_waits_is_not_posted_again),
+        cmocka_unit_test(a_poke_counts_once_and_then_again),
+        cmocka_unit_test(a_poke_for_nothing_does_not_silence_the_next),
+        cmocka_unit_test(who_may_not_answer_is_told_that_time_does_not_help),
+    };
+
+    return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
+}
