@@ -40,6 +40,7 @@ lint:
 	@tools/lint.sh
 
 bench: build
+	@tools/setup.sh build bench
 	@/usr/bin/python3 bench/run.py
 
 fuzz:

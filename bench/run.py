@@ -1,59 +1,140 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the benchmarks, prints a table, and writes build/bench.json.
+"""Runs the benchmarks, prints a table, and writes bench.json into the build folder.
 
-A benchmark prints a line a row: NAME OURS PEER GOAL WHAT-THE-PEER-IS. The ratio is ours over the peer's."""
+A row's ratio is our cost over that of a peer or a limit; docs/benchmarks.md says what each one is.
+
+usage: run.py [BUILD-FOLDER]"""
 import json
 import os
+import re
+import statistics
 import subprocess
 import sys
-import tempfile
-import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.join(ROOT, sys.argv[1] if len(sys.argv) > 1 else "build")
+HERD = 10000
+SEEDS = 300
+SESSION_BYTES = 256
+WIDTH = 24
 
 
-def devserver(folder):
-    port = os.path.join(folder, "port")
-    process = subprocess.Popen(
-        [os.path.join(ROOT, "build", "freshet-devserver"), "--listen", "127.0.0.1:0", "--port-file",
-         port, "--quiet"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(200):
-        if os.path.exists(port) and os.path.getsize(port) > 0:
-            with open(port, encoding="utf-8") as f:
-                return process, "http://" + f.read().strip()
-        time.sleep(0.05)
-    process.kill()
-    sys.exit("the devserver does not come up")
+class Program:
+    """A program that takes rounds when it is told to: bench/rounds.h."""
+
+    def __init__(self, name):
+        self.name = name
+        self.process = subprocess.Popen([os.path.join(BUILD, name)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+    def round(self, name, number):
+        print(f"{name} {number}", file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            sys.exit(f"{self.name} failed at {name} {number}")
+        return float(answer)
 
 
-def rows(url):
-    out = subprocess.run([os.path.join(ROOT, "build", "bench_ensure_fresh"), url],
-                         capture_output=True, text=True, check=True).stdout
-    for line in out.splitlines():
-        name, ours, peer, goal, what = line.split(maxsplit=4)
-        ratio = float(ours) / float(peer)
-        yield {"name": name, "ours": float(ours), "peer": float(peer), "unit": "ns",
-               "ratio": round(ratio, 3), "goal": float(goal), "met": ratio <= float(goal),
-               "peer_is": what}
+def in_turn(count, *rounds):
+    """The median of <count> rounds of each; a round before them warms caches and is not counted."""
+    taken = [[measure() for measure in rounds] for _ in range(count + 1)]
+    return [statistics.median(column) for column in zip(*taken[1:])]
+
+
+def row(name, ours, peer, unit, goal, against):
+    return {"name": name, "ours": round(ours, 4), "peer": round(peer, 4), "unit": unit,
+            "ratio": round(ours / peer, 3), "goal": goal, "met": ours / peer <= goal,
+            "against": against}
+
+
+def build_peer():
+    """Debian's package is the source; nothing comes from a network."""
+    env = dict(os.environ, GO111MODULE="off", GOPATH="/usr/share/gocode", GOPROXY="off", GOFLAGS="",
+               GOCACHE=os.path.join(BUILD, "go-cache"))
+    subprocess.run(["go", "build", "-o", os.path.join(BUILD, "bench_peer"),
+                    os.path.join(ROOT, "bench", "peer", "main.go")], env=env, check=True)
+
+
+def ensure_fresh(ours, peer, threads):
+    mine, clock, mutex, go = in_turn(
+        9, *[lambda name=name: ours.round(name, threads) for name in ("ours", "clock", "mutex")],
+        lambda: peer.round("valid", threads))
+    yield row(f"ensure_fresh/{threads}", mine, clock, "ns", 1.5, "clock_gettime")
+    yield row(f"ensure_fresh/mutex{threads}", mine, mutex, "ns", 1.0, "mutex and copy")
+    yield row(f"ensure_fresh/go{threads}", mine, go, "ns", 0.5 / threads, "ReuseTokenSource, Go")
+
+
+def herd(ours, peer):
+    mine, go = (ns / 1e6 for ns in in_turn(9, lambda: ours.round("async", HERD),
+                                           lambda: peer.round("herd", HERD)))
+    yield row("herd/async", mine, go, "ms", 0.5, f"{HERD} goroutines, Go")
+    mine, go = (ns / 1e6 for ns in in_turn(5, lambda: ours.round("threads", HERD),
+                                           lambda: peer.round("herd", HERD)))
+    yield row("herd/threads", mine, go, "ms", 100, f"{HERD} goroutines, Go; reported only")
+
+
+def simulator():
+    def seconds():
+        out = subprocess.run([os.path.join(BUILD, "freshet-sim"), "--seeds", str(SEEDS)],
+                             capture_output=True, text=True, check=True).stdout
+        return 1000 / float(re.search(r"([0-9]+) a second", out).group(1))
+
+    yield row("sim/hours", *in_turn(5, seconds), 1.0, "s", 1.0, "1000 session-hours in 1 s")
+
+
+def session_parts():
+    # What a thread's cache of malloc holds back would count as in use.
+    env = dict(os.environ, GLIBC_TUNABLES="glibc.malloc.tcache_count=0")
+    out = subprocess.run([os.path.join(BUILD, "bench_session")], env=env, capture_output=True,
+                         text=True, check=True).stdout
+    return {part: float(size) for part, size in (line.split() for line in out.splitlines())}
+
+
+def session(parts):
+    tokens = parts["snapshot"] + parts["refresh_token"]
+    beside = parts["all"] - tokens - parts["name"]
+    yield row("session/bytes", beside, SESSION_BYTES, "B", 1.0, "a limit")
+
+
+def show(table, parts):
+    rows = parts["stored"] - parts["snapshot"] - parts["refresh_token"]
+    print(f"{'row':{WIDTH}} {'ours':>9}    {'peer':>9}     {'ratio':>6} {'goal':>6}       against")
+    for line in table:
+        print(f"{line['name']:{WIDTH}} {line['ours']:9.2f} {line['unit']:2} {line['peer']:9.2f} "
+              f"{line['unit']:2} {line['ratio']:7.2f} {line['goal']:6.2f} "
+              f"{'met' if line['met'] else 'NOT':>4}  {line['against']}")
+    print(f"\na session takes {parts['all']:.0f} B of the heap: {parts['snapshot']:.0f} B its token "
+          f"snapshot, {parts['refresh_token']:.0f} B its refresh token, {rows:.0f} B the rows of "
+          f"both stores,\n{parts['all'] - parts['stored']:.0f} B the session itself")
 
 
 def main():
-    with tempfile.TemporaryDirectory() as folder:
-        process, url = devserver(folder)
-        try:
-            table = list(rows(url))
-        finally:
-            process.terminate()
-            process.wait()
-    print(f"{'row':24} {'ours':>9} {'peer':>9} {'ratio':>7} {'goal':>6}      against")
-    for row in table:
-        print(f"{row['name']:24} {row['ours']:6.1f} {row['unit']} {row['peer']:6.1f} {row['unit']} "
-              f"{row['ratio']:7.2f} {row['goal']:6.2f} {'met' if row['met'] else 'NOT':>4} "
-              f" {row['peer_is']}")
-    with open(os.path.join(ROOT, "build", "bench.json"), "w", encoding="utf-8") as f:
-        json.dump([{key: value for key, value in row.items() if key != "peer_is"} for row in table],
-                  f, indent=2)
+    build_peer()
+    table = []
+    with Program("bench_peer") as peer:
+        with Program("bench_ensure_fresh") as ours:
+            table += [line for threads in (1, 2) for line in ensure_fresh(ours, peer, threads)]
+        with Program("bench_herd") as ours:
+            table += herd(ours, peer)
+    table += simulator()
+    parts = session_parts()
+    table += session(parts)
+    show(table, parts)
+    with open(os.path.join(BUILD, "bench.json"), "w", encoding="utf-8") as f:
+        json.dump([{key: value for key, value in line.items() if key != "against"}
+                   for line in table], f, indent=2)
+        f.write("\n")
 
 
 main()

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing for the purposes named, on Debian 12, and says what. Quick when nothing is.
 #
-# usage: setup.sh build|run|lint|test|fuzz ...
+# usage: setup.sh build|run|lint|test|fuzz|bench ...
 set -eu
 
 packages=
@@ -14,6 +14,7 @@ for purpose in "$@"; do
     run) packages="$packages curl" ;;
     lint) packages="$packages git clang-format clang-tidy" ;;
     fuzz) packages="$packages clang libclang-rt-14-dev" ;;
+    bench) packages="$packages golang-go golang-golang-x-oauth2-dev" ;;
     test) packages="$packages git g++ python3-jsonschema" ;;
     *) echo "setup.sh: no such purpose: $purpose" >&2; exit 64 ;;
     esac

@@ -29,6 +29,7 @@
 #define FSH_NAME_MAX       128    /* bytes of a session's name */
 #define FSH_CODE_MAX       64     /* bytes of the platform's error code that are kept */
 #define FSH_CHALLENGE_MAX  8192   /* bytes of a challenge's Session */
+#define FSH_QUEUE_MAX      65536  /* asynchronous calls under way in one queue */
 #define FSH_CREDENTIAL_MAX 1024   /* bytes of a username, password, code or device key */
 
 #endif

@@ -480,9 +480,15 @@ void fsh_engine_session_close(struct fsh_session *session)
         fsh_engine_cancel(session, NULL);
 }
 
+static bool in_inbox(struct fsh_session *session)
+{
+    return atomic_load(&session->reported) != 0 || atomic_load(&session->poked) == FSH_POKE_POSTED;
+}
+
 static bool may_be_freed(struct fsh_session *session)
 {
-    if (!session->closing || !fsh_core_closed(&session->core) || session->in_air > 0)
+    if (!session->closing || !fsh_core_closed(&session->core) || session->in_air > 0 ||
+        in_inbox(session))
         return false;
     fsh_engine_cancel(session, NULL);
     return true;

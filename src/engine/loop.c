@@ -147,8 +147,11 @@ static void *run(void *data)
         drain(loop);
         fsh_http_perform(loop->http);
         fsh_engine_run(loop->engine);
-        if (ended(loop))
+        if (ended(loop)) {
+            /* What was posted before the last call ended, such as its cancellation. */
+            drain(loop);
             return NULL;
+        }
         wait_for_more(loop);
     }
 }

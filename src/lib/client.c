@@ -228,18 +228,23 @@ static int64_t patience(int64_t timeout_ms)
     return timeout_ms < 0 ? 0 : timeout_ms;
 }
 
+void fsh_lib_submit(struct freshet_session *session, struct fsh_call *call, int64_t timeout_ms)
+{
+    call->session = session->engine;
+    call->deadline = fsh_mono_add(fsh_clock_mono(), patience(timeout_ms));
+    call->post.run = call_run;
+    fsh_loop_post(session->freshet->loop, &call->post);
+}
+
 int fsh_lib_call(struct freshet_session *session, struct fsh_call *call, int64_t timeout_ms,
                  struct freshet_error *error)
 {
     sem_t done;
 
     (void)sem_init(&done, 0, 0);
-    call->session = session->engine;
-    call->deadline = fsh_mono_add(fsh_clock_mono(), patience(timeout_ms));
     call->done = call_done;
     call->data = &done;
-    call->post.run = call_run;
-    fsh_loop_post(session->freshet->loop, &call->post);
+    fsh_lib_submit(session, call, timeout_ms);
     await(&done);
     (void)sem_destroy(&done);
     if (call->status != FRESHET_OK && error)

@@ -34,9 +34,13 @@ struct freshet {
     struct fsh_events events;
 };
 
+/* The program's half of a session. It goes with its last reference, one of which is the engine's
+ * half; after `closed` only the fields below it may be used. */
 struct freshet_session {
     struct freshet *freshet;
     struct fsh_session *engine;
+    atomic_bool closed;
+    atomic_uint references;
     char *name;
     char *preset; /* partner id of the options, or NULL */
     pthread_mutex_t lock;
@@ -53,10 +57,39 @@ static inline bool fsh_lib_forked(const struct freshet *freshet)
 /* Runs `fn(data)` on the engine's thread and returns when it is done. */
 void fsh_lib_on_engine(struct freshet *freshet, void (*fn)(void *data), void *data);
 
-/* Hands a call to the engine and waits for its end. Returns call->status, and fills `error`. The
- * fields kind, in and min_valid_ms are the caller's to fill in before. */
+struct freshet_session *fsh_lib_session_ref(struct freshet_session *session);
+void fsh_lib_session_unref(struct freshet_session *session);
+
+/* ---- calls: the fields kind, in and min_valid_ms are set by the makers below ---- */
+
+/* Hands a call whose `done` is set to the engine. timeout_ms as in struct freshet_demand. */
+void fsh_lib_submit(struct freshet_session *session, struct fsh_call *call, int64_t timeout_ms);
+
+/* Hands a call to the engine and waits for its end. Returns call->status, and fills `error`. */
 int fsh_lib_call(struct freshet_session *session, struct fsh_call *call, int64_t timeout_ms,
                  struct freshet_error *error);
+
+void fsh_lib_make_ensure(const struct freshet_demand *demand, struct fsh_call *call);
+int fsh_lib_make_sign_in(struct freshet_session *session, const char *username,
+                         const char *password, struct fsh_call *call, struct freshet_error *error);
+int fsh_lib_make_mfa(const char *code, bool remember_device, struct fsh_call *call,
+                     struct freshet_error *error);
+int fsh_lib_make_new_password(const char *new_password, struct fsh_call *call,
+                              struct freshet_error *error);
+
+/* Wipes what a call was made with and what it brought, whether it was handed over or not. */
+void fsh_lib_call_done(struct fsh_call *call);
+
+/* Whether the token in force does for the demand: the fast path. Sees to a refresh below the
+ * threshold. */
+bool fsh_lib_at_hand(struct freshet_session *session, const struct freshet_demand *demand,
+                     struct freshet_freshness *ret_freshness);
+
+/* `ret_freshness` may be NULL. */
+void fsh_lib_tell(uint64_t generation, const struct fsh_freshness *token, struct fsh_mono now,
+                  struct freshet_freshness *ret_freshness);
+
+/* ---- events.c */
 
 int fsh_lib_events_init(struct fsh_events *events, struct freshet_error *error);
 void fsh_lib_events_done(struct fsh_events *events);

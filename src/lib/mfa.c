@@ -7,12 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void answer_done(struct fsh_call *call)
-{
-    fsh_base_secret_done(&call->mfa.qr_uri);
-    fsh_base_secret_done(&call->mfa.qr_secret);
-}
-
 int freshet_mfa_settings_get(struct freshet_session *session, int64_t timeout_ms,
                              struct freshet_mfa_settings *ret_settings, struct freshet_error *error)
 {
@@ -27,7 +21,7 @@ int freshet_mfa_settings_get(struct freshet_session *session, int64_t timeout_ms
         (void)snprintf(ret_settings->preferred, sizeof(ret_settings->preferred), "%s",
                        call.mfa.preferred);
     }
-    answer_done(&call);
+    fsh_lib_call_done(&call);
     return status;
 }
 
@@ -45,7 +39,7 @@ int freshet_mfa_settings_put(struct freshet_session *session, int enabled, const
     (void)snprintf(call.in.mfa_method, sizeof(call.in.mfa_method), "%s",
                    preferred ? preferred : "");
     status = fsh_lib_call(session, &call, timeout_ms, error);
-    answer_done(&call);
+    fsh_lib_call_done(&call);
     return status;
 }
 
@@ -64,7 +58,7 @@ int freshet_totp_begin(struct freshet_session *session, int64_t timeout_ms,
         call.mfa.qr_uri = (struct fsh_secret){0};
         call.mfa.qr_secret = (struct fsh_secret){0};
     }
-    answer_done(&call);
+    fsh_lib_call_done(&call);
     return status;
 }
 
@@ -80,7 +74,7 @@ int freshet_totp_confirm(struct freshet_session *session, const char *code, int6
     if (status != FRESHET_OK)
         return status;
     status = fsh_lib_call(session, &call, timeout_ms, error);
-    answer_done(&call);
+    fsh_lib_call_done(&call);
     return status;
 }
 

@@ -50,8 +50,17 @@ static int copy(const char *text, char **ret_text)
     return text && !*ret_text ? FRESHET_ENOMEM : FRESHET_OK;
 }
 
-static void session_free(struct freshet_session *session)
+struct freshet_session *fsh_lib_session_ref(struct freshet_session *session)
 {
+    atomic_fetch_add_explicit(&session->references, 1, memory_order_relaxed);
+    return session;
+}
+
+void fsh_lib_session_unref(struct freshet_session *session)
+{
+    /* The last one must see all that others did with it before it frees. */
+    if (atomic_fetch_sub_explicit(&session->references, 1, memory_order_acq_rel) != 1)
+        return;
     (void)pthread_mutex_destroy(&session->lock);
     free(session->name);
     free(session->preset);
@@ -75,10 +84,13 @@ static void open_on_engine(void *data)
                                               &opening->options, &session->engine, opening->error);
 }
 
-/* The engine's half goes when what is in the air has landed, and takes this half along. */
+/* The engine's half goes when what is in the air has landed, and with it its reference. */
 static void closed(void *data)
 {
-    session_free(data);
+    struct freshet_session *session = data;
+
+    atomic_store(&session->closed, true);
+    fsh_lib_session_unref(session);
 }
 
 static int open_engine_session(struct freshet_session *session,
@@ -135,6 +147,7 @@ int freshet_session_open(struct freshet *freshet, const char *name,
     if (!session)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     session->freshet = freshet;
+    atomic_init(&session->references, 1);
     (void)pthread_mutex_init(&session->lock, NULL);
     if (copy(name, &session->name) != FRESHET_OK ||
         copy(known.partner_id, &session->preset) != FRESHET_OK)
@@ -142,7 +155,7 @@ int freshet_session_open(struct freshet *freshet, const char *name,
     else
         status = open_engine_session(session, &known, error);
     if (status != FRESHET_OK) {
-        session_free(session);
+        fsh_lib_session_unref(session);
         return status;
     }
     *ret_session = session;
@@ -160,6 +173,7 @@ void freshet_session_close(struct freshet_session *session)
 {
     if (!session || fsh_lib_forked(session->freshet))
         return;
+    atomic_store(&session->closed, true);
     fsh_lib_on_engine(session->freshet, close_on_engine, session);
 }
 
@@ -168,70 +182,7 @@ const char *freshet_session_name(const struct freshet_session *session)
     return session->name;
 }
 
-/* ---- freshness --------------------------------------------------------------------------- */
-
-static void tell(uint64_t generation, const struct fsh_freshness *token, struct fsh_mono now,
-                 struct freshet_freshness *ret_freshness)
-{
-    if (!ret_freshness)
-        return;
-    ret_freshness->generation = generation;
-    ret_freshness->usable_ms = fsh_mono_until(now, token->usable_until);
-    ret_freshness->expires_ms = fsh_mono_until(now, token->expires_at);
-}
-
-static int wait_for_token(struct freshet_session *session, const struct freshet_demand *demand,
-                          struct freshet_freshness *ret_freshness, struct freshet_error *error)
-{
-    struct fsh_call call = {.kind = FSH_CALL_ENSURE};
-    struct fsh_freshness token;
-    uint64_t generation;
-    int status;
-
-    call.min_valid_ms = demand ? demand->min_valid_ms : 0;
-    status = fsh_lib_call(session, &call, demand ? demand->timeout_ms : 0, error);
-    if (status != FRESHET_OK)
-        return status;
-    /* Between the engine's word and here it may have been signed out again. */
-    if (!fsh_view_read(&session->engine->view, &generation, &token))
-        return fsh_base_fail(error, FRESHET_ESIGNEDOUT, NULL);
-    tell(generation, &token, fsh_clock_mono(), ret_freshness);
-    return FRESHET_OK;
-}
-
-int freshet_ensure_fresh(struct freshet_session *session, const struct freshet_demand *demand,
-                         struct freshet_freshness *ret_freshness, struct freshet_error *error)
-{
-    struct fsh_freshness token;
-    struct fsh_mono now;
-    uint64_t generation;
-    uint64_t reported;
-
-    if (fsh_lib_forked(session->freshet))
-        return fsh_base_fail(error, FRESHET_EFORKED, NULL);
-    /* Who has just reported a 401 must not get the same token again: what is on its way to the
-     * engine is looked at before what the engine has published. */
-    reported = atomic_load_explicit(&session->engine->reported, memory_order_acquire);
-    if (!fsh_view_read(&session->engine->view, &generation, &token) || reported == generation)
-        return wait_for_token(session, demand, ret_freshness, error);
-    now = fsh_clock_mono();
-    if (now.ms >= token.threshold_at.ms || (demand && demand->min_valid_ms > 0)) {
-        if (!fsh_core_satisfies(&token, now, demand ? demand->min_valid_ms : 0))
-            return wait_for_token(session, demand, ret_freshness, error);
-        if (now.ms >= token.threshold_at.ms)
-            fsh_engine_poke(session->engine);
-    }
-    tell(generation, &token, now, ret_freshness);
-    return FRESHET_OK;
-}
-
-int freshet_unauthorized(struct freshet_session *session, uint64_t generation)
-{
-    if (fsh_lib_forked(session->freshet))
-        return FRESHET_EFORKED;
-    fsh_engine_unauthorized(session->engine, generation);
-    return FRESHET_OK;
-}
+/* ---- the partner --------------------------------------------------------------------------- */
 
 int freshet_partner_set(struct freshet_session *session, const char *partner)
 {
@@ -250,94 +201,6 @@ int freshet_partner_set(struct freshet_session *session, const char *partner)
     (void)pthread_mutex_unlock(&session->lock);
     free(before);
     return FRESHET_OK;
-}
-
-/* ---- signing in and out ------------------------------------------------------------------ */
-
-int fsh_lib_copy_text(const char *text, size_t most, const char *what, struct fsh_secret *ret_copy,
-                      struct freshet_error *error)
-{
-    if (!text)
-        return FRESHET_OK;
-    if (text[0] == '\0' || strlen(text) > most)
-        return fsh_base_fail(error, FRESHET_EINVAL, "%s: 1 to %zu bytes", what, most);
-    if (fsh_base_secret_copy(text, strlen(text), ret_copy) != FRESHET_OK)
-        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
-    return FRESHET_OK;
-}
-
-static void input_done(struct fsh_call *call)
-{
-    fsh_base_secret_done(&call->in.username);
-    fsh_base_secret_done(&call->in.password);
-    fsh_base_secret_done(&call->in.code);
-    fsh_base_secret_done(&call->in.new_password);
-}
-
-/* Goes on with a call whose input was copied with `status`. */
-static int call_with_input(struct freshet_session *session, struct fsh_call *call, int status,
-                           int64_t timeout_ms, struct freshet_error *error)
-{
-    if (status == FRESHET_OK)
-        return fsh_lib_call(session, call, timeout_ms, error);
-    input_done(call);
-    return status;
-}
-
-int freshet_sign_in(struct freshet_session *session, const char *username, const char *password,
-                    int64_t timeout_ms, struct freshet_error *error)
-{
-    struct fsh_call call = {.kind = FSH_CALL_SIGN_IN};
-    const struct fsh_credentials *own = &session->engine->credentials;
-    int status;
-
-    if (fsh_lib_forked(session->freshet))
-        return fsh_base_fail(error, FRESHET_EFORKED, NULL);
-    if (!username && !own->username)
-        return fsh_base_fail(error, FRESHET_EINVAL,
-                             "session %s has no username of its own: pass one", session->name);
-    if (!password && !own->password && !own->password_file)
-        return fsh_base_fail(error, FRESHET_EINVAL,
-                             "session %s has no password of its own: pass one", session->name);
-    status = fsh_lib_copy_text(username, FSH_CREDENTIAL_MAX, "username", &call.in.username, error);
-    if (status == FRESHET_OK)
-        status =
-            fsh_lib_copy_text(password, FSH_CREDENTIAL_MAX, "password", &call.in.password, error);
-    return call_with_input(session, &call, status, timeout_ms, error);
-}
-
-int freshet_answer_mfa(struct freshet_session *session, const char *code, bool remember_device,
-                       int64_t timeout_ms, struct freshet_error *error)
-{
-    struct fsh_call call = {.kind = FSH_CALL_MFA, .in.remember_device = remember_device};
-    int status;
-
-    if (fsh_lib_forked(session->freshet))
-        return fsh_base_fail(error, FRESHET_EFORKED, NULL);
-    status = fsh_lib_copy_text(code ? code : "", FSH_CREDENTIAL_MAX, "code", &call.in.code, error);
-    return call_with_input(session, &call, status, timeout_ms, error);
-}
-
-int freshet_answer_new_password(struct freshet_session *session, const char *new_password,
-                                int64_t timeout_ms, struct freshet_error *error)
-{
-    struct fsh_call call = {.kind = FSH_CALL_NEW_PASSWORD};
-    int status;
-
-    if (fsh_lib_forked(session->freshet))
-        return fsh_base_fail(error, FRESHET_EFORKED, NULL);
-    status = fsh_lib_copy_text(new_password ? new_password : "", FSH_CREDENTIAL_MAX, "new_password",
-                               &call.in.new_password, error);
-    return call_with_input(session, &call, status, timeout_ms, error);
-}
-
-int freshet_sign_out(struct freshet_session *session, bool hold, struct freshet_error *error)
-{
-    struct fsh_call call = {.kind = FSH_CALL_SIGN_OUT, .in.hold = hold};
-
-    if (fsh_lib_forked(session->freshet))
-        return fsh_base_fail(error, FRESHET_EFORKED, NULL);
-    return fsh_lib_call(session, &call, 0, error);
 }
 
 /* ---- status ------------------------------------------------------------------------------ */
@@ -384,7 +247,7 @@ static void look_on_engine(void *data)
     };
     ret->status = ret->usable ? FRESHET_OK : fsh_core_why(core);
     if (core->published) {
-        tell(core->published, &core->token, now, &ret->freshness);
+        fsh_lib_tell(core->published, &core->token, now, &ret->freshness);
         ret->age_ms = fsh_mono_until(core->token.sent_at, now);
     }
 }
