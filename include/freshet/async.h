@@ -64,8 +64,8 @@ FRESHET_EXPORT int freshet_queue_dispatch(struct freshet_queue *queue);
  *  @param data           handed to `done`; may be NULL.
  *  @param ret_operation  NULL, or what freshet_operation_cancel needs.
  *  @return FRESHET_OK: taken; FRESHET_ELIMIT: 65,536 calls of the queue are under way;
- *          FRESHET_ECLOSED: it is being freed; FRESHET_ENOMEM; FRESHET_EINVAL; FRESHET_EFORKED, also
- *          for a queue of the parent. Any thread. */
+ *          FRESHET_ECLOSED: it is being freed; FRESHET_EFORKED, also for a queue of the parent;
+ *          FRESHET_ENOMEM, FRESHET_EINVAL. Any thread. */
 FRESHET_EXPORT int freshet_ensure_fresh_async(struct freshet_session *session,
                                               const struct freshet_demand *demand,
                                               struct freshet_queue *queue, freshet_done_fn *done,

@@ -196,6 +196,7 @@ void freshet_multi_free(struct freshet_multi *multi)
     if (!multi || fsh_lib_queue_forked(multi->queue))
         return;
     while ((transfer = TAILQ_FIRST(&multi->all)) || (transfer = TAILQ_FIRST(&multi->refused)))
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): transfer_remove takes it off the list. */
         transfer_remove(transfer);
     freshet_queue_free(multi->queue);
     free(multi);
