@@ -55,21 +55,35 @@ long devclient_send(const struct devclient *client, const char *method, const ch
     return status;
 }
 
-long devclient_counter(const struct devclient *client, const char *name)
+/* A number of the object that the devserver answers with; -1 when there is no such. */
+static long number_at(const struct devclient *client, const char *path, const char *name)
 {
     char body[8192];
-    json_t *counters;
+    json_t *answer;
     json_t *value;
     long number = -1;
 
-    if (devclient_send(client, "GET", "/_dev/counters", NULL, body, sizeof(body)) != 200)
+    if (devclient_send(client, "GET", path, NULL, body, sizeof(body)) != 200)
         return -1;
-    counters = json_loads(body, 0, NULL);
-    value = json_object_get(counters, name);
+    answer = json_loads(body, 0, NULL);
+    value = json_object_get(answer, name);
     if (json_is_integer(value))
         number = (long)json_integer_value(value);
-    json_decref(counters);
+    json_decref(answer);
     return number;
+}
+
+long devclient_counter(const struct devclient *client, const char *name)
+{
+    return number_at(client, "/_dev/counters", name);
+}
+
+long devclient_refreshes_of(const struct devclient *client, const char *username)
+{
+    char path[160];
+
+    (void)snprintf(path, sizeof(path), "/_dev/accounts/%s", username);
+    return number_at(client, path, "refreshes");
 }
 
 int devclient_totp(const struct devclient *client, const char *username, char ret_code[16])

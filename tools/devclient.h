@@ -19,6 +19,9 @@ long devclient_send(const struct devclient *client, const char *method, const ch
 /* One of the devserver's counters; -1 when there is no such. */
 long devclient_counter(const struct devclient *client, const char *name);
 
+/* How often an account's tokens were refreshed; -1 when there is no such account. */
+long devclient_refreshes_of(const struct devclient *client, const char *username);
+
 /* The current TOTP code of an account, 6 digits and NUL. 0 on success. */
 int devclient_totp(const struct devclient *client, const char *username, char ret_code[16]);
 

@@ -12,11 +12,12 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# Each build folder, its options, and the suites that run in it.
+# Each build folder, its options, and the suites that run in it: with ThreadSanitizer those that have
+# threads.
 BUILDS = [
     ("build-test", ["-Db_sanitize=address,undefined", "-Dbuildtype=debug", "-Db_lundef=false"], []),
     ("build-tsan", ["-Db_sanitize=thread", "-Dbuildtype=debugoptimized", "-Db_lundef=false"],
-     ["--suite", "lib"]),
+     ["--suite", "lib", "--suite", "threads"]),
 ]
 
 CASE = re.compile(r"(not )?ok\b\s*\d*\s*(?:- )?(.*)")

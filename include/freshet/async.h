@@ -26,7 +26,8 @@ struct freshet_operation;
  *                    after freshet_operation_cancel and freshet_queue_free; FRESHET_ECLOSED when
  *                    the session was closed meanwhile: it must not be used any more.
  *  @param freshness  of freshet_ensure_fresh_async with FRESHET_OK: what is known of the token;
- *                    else NULL. Valid during the call.
+ *                    else NULL. Valid during the call. Its times count from now, and are negative
+ *                    when the program dispatched later than that.
  *  @param error      with a status other than FRESHET_OK: its detail; else NULL. Valid during the
  *                    call.
  *
@@ -42,6 +43,7 @@ FRESHET_EXPORT int freshet_queue_new(struct freshet_queue **ret_queue, struct fr
 
 /** Cancels what is under way, delivers every completion that is left (so `done` is called from
  *  here), and frees the queue. NULL is allowed. Waits for Freshet's thread, not for the platform.
+ *  It takes nothing more from when this begins. Does nothing in a child of fork(2).
  *  Any thread, when no other uses the queue. */
 FRESHET_EXPORT void freshet_queue_free(struct freshet_queue *queue);
 
@@ -62,7 +64,8 @@ FRESHET_EXPORT int freshet_queue_dispatch(struct freshet_queue *queue);
  *  @param data           handed to `done`; may be NULL.
  *  @param ret_operation  NULL, or what freshet_operation_cancel needs.
  *  @return FRESHET_OK: taken; FRESHET_ELIMIT: 65,536 calls of the queue are under way;
- *          FRESHET_ENOMEM, FRESHET_EINVAL, FRESHET_EFORKED. Any thread. */
+ *          FRESHET_ECLOSED: it is being freed; FRESHET_EFORKED, also for a queue of the parent;
+ *          FRESHET_ENOMEM, FRESHET_EINVAL. Any thread. */
 FRESHET_EXPORT int freshet_ensure_fresh_async(struct freshet_session *session,
                                               const struct freshet_demand *demand,
                                               struct freshet_queue *queue, freshet_done_fn *done,
@@ -101,10 +104,11 @@ FRESHET_EXPORT int freshet_sign_out_async(struct freshet_session *session, bool 
 
 /** Gives up one caller's wait. Its `done` is called, by a later dispatch, with FRESHET_ECANCELED,
  *  even if the call had ended meanwhile. A flight that it waited for goes on, for the others and
- * for who comes next; a sign-in, an answer or a sign-out that has begun goes on too.
+ *  for who comes next; a sign-in, an answer or a sign-out that has begun goes on too. Twice is
+ *  harmless.
  *
  *  Only on the thread that dispatches, or with dispatching otherwise kept out: the operation is
- * gone when its `done` begins. */
+ *  gone when its `done` begins. */
 FRESHET_EXPORT void freshet_operation_cancel(struct freshet_operation *operation);
 
 #ifdef __cplusplus

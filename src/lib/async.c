@@ -36,9 +36,11 @@ struct freshet_queue {
     pid_t pid;
     int fd; /* an eventfd: readable while `ready` is not empty */
     pthread_mutex_t lock;
-    size_t count; /* in both lists, and being delivered */
+    size_t count; /* in both lists */
+    size_t ready_count;
     struct operations under_way;
     struct operations ready;
+    bool freeing; /* takes nothing more, not even from a `done` that is called meanwhile */
 };
 
 /* ---- operations -------------------------------------------------------------------------- */
@@ -52,6 +54,7 @@ static void make_ready(struct freshet_operation *operation)
         (void)eventfd_write(queue->fd, 1);
     TAILQ_REMOVE(&queue->under_way, operation, in_queue);
     TAILQ_INSERT_TAIL(&queue->ready, operation, in_queue);
+    queue->ready_count++;
 }
 
 /* On the engine's thread. */
@@ -96,6 +99,9 @@ void freshet_operation_cancel(struct freshet_operation *operation)
 {
     struct freshet_queue *queue = operation->queue;
 
+    /* In a child of fork(2) the lock may be held for ever. */
+    if (fsh_lib_queue_forked(queue))
+        return;
     (void)pthread_mutex_lock(&queue->lock);
     cancel(operation);
     (void)pthread_mutex_unlock(&queue->lock);
@@ -149,6 +155,11 @@ int freshet_queue_new(struct freshet_queue **ret_queue, struct freshet_error *er
     return FRESHET_OK;
 }
 
+bool fsh_lib_queue_forked(const struct freshet_queue *queue)
+{
+    return queue->pid != getpid();
+}
+
 int freshet_queue_fd(const struct freshet_queue *queue)
 {
     return queue->fd;
@@ -161,10 +172,12 @@ int freshet_queue_dispatch(struct freshet_queue *queue)
     eventfd_t value;
     int delivered = 0;
 
-    if (queue->pid != getpid())
+    if (fsh_lib_queue_forked(queue))
         return FRESHET_EFORKED;
     (void)pthread_mutex_lock(&queue->lock);
     TAILQ_CONCAT(&batch, &queue->ready, in_queue);
+    queue->count -= queue->ready_count;
+    queue->ready_count = 0;
     (void)eventfd_read(queue->fd, &value);
     (void)pthread_mutex_unlock(&queue->lock);
     while ((operation = TAILQ_FIRST(&batch))) {
@@ -172,9 +185,6 @@ int freshet_queue_dispatch(struct freshet_queue *queue)
         deliver(operation);
         delivered++;
     }
-    (void)pthread_mutex_lock(&queue->lock);
-    queue->count -= (size_t)delivered;
-    (void)pthread_mutex_unlock(&queue->lock);
     return delivered;
 }
 
@@ -184,6 +194,7 @@ static size_t cancel_all(struct freshet_queue *queue)
     size_t left;
 
     (void)pthread_mutex_lock(&queue->lock);
+    queue->freeing = true;
     TAILQ_FOREACH (operation, &queue->under_way, in_queue)
         cancel(operation);
     TAILQ_FOREACH (operation, &queue->ready, in_queue)
@@ -196,7 +207,7 @@ static size_t cancel_all(struct freshet_queue *queue)
 void freshet_queue_free(struct freshet_queue *queue)
 {
     /* In a child of fork(2) nobody ends what is under way. */
-    if (!queue || queue->pid != getpid())
+    if (!queue || fsh_lib_queue_forked(queue))
         return;
     while (cancel_all(queue) > 0) {
         struct pollfd ready = {.fd = queue->fd, .events = POLLIN};
@@ -223,6 +234,9 @@ static int operation_new(struct freshet_session *session, struct freshet_queue *
     if (!queue || !done)
         return fsh_base_fail(error, FRESHET_EINVAL,
                              "an asynchronous call needs a queue and a done");
+    /* A child that has opened a handle of its own needs a queue of its own, too. */
+    if (fsh_lib_queue_forked(queue))
+        return fsh_base_fail(error, FRESHET_EFORKED, NULL);
     operation = calloc(1, sizeof(*operation));
     if (!operation)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
@@ -240,11 +254,13 @@ static int enter(struct freshet_operation *operation, bool ended,
                  struct freshet_operation **ret_operation, struct freshet_error *error)
 {
     struct freshet_queue *queue = operation->queue;
+    bool freeing;
     bool full;
 
     (void)pthread_mutex_lock(&queue->lock);
+    freeing = queue->freeing;
     full = queue->count == FSH_QUEUE_MAX;
-    if (!full) {
+    if (!freeing && !full) {
         queue->count++;
         TAILQ_INSERT_TAIL(&queue->under_way, operation, in_queue);
         operation->ended = ended;
@@ -254,6 +270,8 @@ static int enter(struct freshet_operation *operation, bool ended,
             make_ready(operation);
     }
     (void)pthread_mutex_unlock(&queue->lock);
+    if (freeing)
+        return fsh_base_fail(error, FRESHET_ECLOSED, "the queue is being freed");
     if (full)
         return fsh_base_fail(error, FRESHET_ELIMIT, "%d calls of this queue are under way",
                              FSH_QUEUE_MAX);

@@ -89,13 +89,33 @@ static int unknown_profile(const char *name, struct freshet_error *error)
 
 /* ---- open and close ---------------------------------------------------------------------- */
 
+struct fsh_shared_origins *fsh_lib_origins_ref(struct fsh_shared_origins *shared)
+{
+    atomic_fetch_add_explicit(&shared->references, 1, memory_order_relaxed);
+    return shared;
+}
+
+void fsh_lib_origins_unref(struct fsh_shared_origins *shared)
+{
+    if (!shared || atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) != 1)
+        return;
+    fsh_engine_origins_done(&shared->origins);
+    free(shared);
+}
+
 static int add_origins(struct freshet *freshet, const struct freshet_options *options,
                        struct freshet_error *error)
 {
-    int status = fsh_engine_origins_add(&freshet->origins, options->url, error);
+    struct fsh_shared_origins *shared = calloc(1, sizeof(*shared));
+    int status;
 
+    if (!shared)
+        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    atomic_init(&shared->references, 1);
+    freshet->origins = shared;
+    status = fsh_engine_origins_add(&shared->origins, options->url, error);
     for (size_t i = 0; status == FRESHET_OK && i < options->origins_count; i++)
-        status = fsh_engine_origins_add(&freshet->origins, options->origins[i], error);
+        status = fsh_engine_origins_add(&shared->origins, options->origins[i], error);
     return status;
 }
 
@@ -135,7 +155,7 @@ static void release(struct freshet *freshet)
     if (freshet->tokens)
         freshet->tokens->ops->close(freshet->tokens);
     fsh_lib_events_done(&freshet->events);
-    fsh_engine_origins_done(&freshet->origins);
+    fsh_lib_origins_unref(freshet->origins);
     alive_free(freshet->alive);
     free(freshet);
 }

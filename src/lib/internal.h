@@ -22,12 +22,23 @@ struct fsh_events {
     struct freshet_event ring[FSH_EVENTS];
 };
 
+/* The origins of a handle, shared with the transfers that outlive it. */
+struct fsh_shared_origins {
+    atomic_uint references;
+    struct fsh_origins origins;
+};
+
+struct fsh_shared_origins *fsh_lib_origins_ref(struct fsh_shared_origins *shared);
+
+/* NULL is allowed. */
+void fsh_lib_origins_unref(struct fsh_shared_origins *shared);
+
 struct freshet {
     /* A page that the kernel wipes in a child of fork(2): so the fast path notices a fork by one
      * load, where getpid(2) would be a system call. */
     const unsigned *alive;
     struct fsh_loop *loop;
-    struct fsh_origins origins;
+    struct fsh_shared_origins *origins;
     struct fsh_secret_store *secrets;
     struct fsh_token_cache *tokens;
     int64_t threshold_ms;
@@ -88,6 +99,11 @@ bool fsh_lib_at_hand(struct freshet_session *session, const struct freshet_deman
 /* `ret_freshness` may be NULL. */
 void fsh_lib_tell(uint64_t generation, const struct fsh_freshness *token, struct fsh_mono now,
                   struct freshet_freshness *ret_freshness);
+
+/* ---- async.c */
+
+/* Whether this is a child of fork(2) of the process that made the queue. */
+bool fsh_lib_queue_forked(const struct freshet_queue *queue);
 
 /* ---- events.c */
 

@@ -20,6 +20,12 @@ struct freshet_session *open_person(struct world *world, const char *name);
 /* The same, signed in with an account of the devserver. */
 struct freshet_session *open_signed_in(struct world *world, const char *username);
 
+/* The same, whose token has run out: the next call needs a refresh, whose token lives an hour. */
+struct freshet_session *open_used_up(struct world *world, const char *username);
+
+/* Answers to refreshes come `ms` late from now on, until the faults are deleted. */
+void delay_refreshes(struct world *world, int ms);
+
 /* One GET through the interceptor: the HTTP status, or Freshet's (negative). */
 long get(struct freshet_session *session, const char *url,
          const struct freshet_curl_request *request, struct freshet_error *error);
@@ -30,6 +36,12 @@ const char *url_of(const struct world *world, const char *path, char ret_url[256
 /* Waits until the session has no usable token, with the clock that counts. */
 void until_unusable(struct freshet_session *session);
 void until_below_threshold(struct freshet_session *session);
+
+/* Waits until so many refreshes of the session have landed, or have failed. */
+void until_refreshes(struct freshet_session *session, uint64_t count);
+
+/* Waits until `fd` is readable; fails the test after half a minute. */
+void until_readable(int fd);
 
 void sleep_ms(long ms);
 

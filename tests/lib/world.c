@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -31,6 +32,28 @@ struct freshet_session *open_signed_in(struct world *world, const char *username
     if (freshet_sign_in(session, username, DEV_PASSWORD, 0, &error) != FRESHET_OK)
         fail_msg("%s", error.message);
     return session;
+}
+
+struct freshet_session *open_used_up(struct world *world, const char *username)
+{
+    struct freshet_session *session;
+
+    devserver_control(&world->server, "PUT", "/_dev/lifetime", "{\"seconds\": 1.3}");
+    session = open_signed_in(world, username);
+    devserver_control(&world->server, "PUT", "/_dev/lifetime", "{\"seconds\": 3600}");
+    until_unusable(session);
+    return session;
+}
+
+void delay_refreshes(struct world *world, int ms)
+{
+    char fault[128];
+
+    (void)snprintf(fault, sizeof(fault),
+                   "{\"match\": \"/auth/refresh_token\", \"count\": -1, \"kind\": \"latency\","
+                   " \"ms\": %d}",
+                   ms);
+    devserver_control(&world->server, "POST", "/_dev/faults", fault);
 }
 
 static size_t discard(char *bytes, size_t size, size_t count, void *data)
@@ -73,6 +96,26 @@ void until_unusable(struct freshet_session *session)
         sleep_ms((long)status.freshness.usable_ms + 1);
         assert_int_equal(freshet_session_status(session, &status, NULL), FRESHET_OK);
     }
+}
+
+void until_refreshes(struct freshet_session *session, uint64_t count)
+{
+    struct freshet_session_status status;
+
+    for (int tries = 0; tries < 6000; tries++) {
+        assert_int_equal(freshet_session_status(session, &status, NULL), FRESHET_OK);
+        if (status.refreshes + status.failures >= count)
+            return;
+        sleep_ms(5);
+    }
+    fail_msg("no refresh in half a minute");
+}
+
+void until_readable(int fd)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+
+    assert_int_equal(poll(&ready, 1, 30000), 1);
 }
 
 /* A quarter of the token's life. */

@@ -7,6 +7,9 @@
 #include "unit.h"
 
 #include <freshet/status.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
 
 #define POSTS 32
@@ -14,6 +17,7 @@
 /* An inbox that remembers what waits in it, and runs it when told to. */
 struct world {
     struct fsh_mono mono;
+    pthread_mutex_t lock; /* of the inbox */
     struct fsh_post *waiting[POSTS];
     unsigned count;
     unsigned twice; /* posts that came while they waited already */
@@ -36,20 +40,33 @@ static void io_post(void *data, struct fsh_post *post)
 {
     struct world *world = data;
 
+    (void)pthread_mutex_lock(&world->lock);
     for (unsigned i = 0; i < world->count; i++)
         world->twice += world->waiting[i] == post;
     assert_true(world->count < POSTS);
     world->waiting[world->count++] = post;
+    (void)pthread_mutex_unlock(&world->lock);
+}
+
+static struct fsh_post *next_post(struct world *world)
+{
+    struct fsh_post *post = NULL;
+
+    (void)pthread_mutex_lock(&world->lock);
+    if (world->count > 0) {
+        post = world->waiting[0];
+        memmove(world->waiting, world->waiting + 1, --world->count * sizeof(post));
+    }
+    (void)pthread_mutex_unlock(&world->lock);
+    return post;
 }
 
 static void run_posts(struct world *world)
 {
-    while (world->count > 0) {
-        struct fsh_post *post = world->waiting[0];
+    struct fsh_post *post;
 
-        memmove(world->waiting, world->waiting + 1, --world->count * sizeof(post));
+    while ((post = next_post(world)))
         post->run(post);
-    }
 }
 
 static int io_send(void *data, struct fsh_request *request)
@@ -81,21 +98,32 @@ static void begin(struct world *world, struct fsh_call *call)
     fsh_engine_call(call);
 }
 
-static void sign_in(struct world *world)
+/* The platform grants a token. */
+static void grant(struct world *world, long seconds)
 {
-    static const char body[] = "{\"AccessToken\":\"a\",\"RefreshToken\":\"r\",\"ExpiresIn\":3600}";
     struct fsh_reply reply = {.complete = true, .sent = true, .http_status = 200};
+    struct fsh_request *request = world->request;
+    char body[128];
+
+    (void)snprintf(body, sizeof(body),
+                   "{\"AccessToken\":\"a\",\"RefreshToken\":\"r\",\"ExpiresIn\":%ld}", seconds);
+    assert_non_null(request);
+    world->request = NULL;
+    reply.body = body;
+    reply.body_len = strlen(body);
+    fsh_engine_answered(request, &reply);
+    run_posts(world);
+}
+
+static void sign_in(struct world *world, long seconds)
+{
     struct fsh_call call = {.kind = FSH_CALL_SIGN_IN};
 
     assert_int_equal(fsh_base_secret_copy("ann", 3, &call.in.username), FRESHET_OK);
     assert_int_equal(fsh_base_secret_copy("pw", 2, &call.in.password), FRESHET_OK);
     begin(world, &call);
     run_posts(world);
-    assert_non_null(world->request);
-    reply.body = body;
-    reply.body_len = strlen(body);
-    fsh_engine_answered(world->request, &reply);
-    run_posts(world);
+    grant(world, seconds);
     assert_int_equal(world->status, FRESHET_OK);
 }
 
@@ -117,6 +145,7 @@ static void setup(struct world *world)
     };
 
     memset(world, 0, sizeof(*world));
+    (void)pthread_mutex_init(&world->lock, NULL);
     world->mono.ms = 1000;
     assert_int_equal(fsh_store_memory_secrets(&world->secrets, NULL), FRESHET_OK);
     assert_int_equal(fsh_store_memory_tokens(&world->tokens, NULL), FRESHET_OK);
@@ -137,6 +166,7 @@ static void teardown(struct world *world)
     fsh_engine_free(world->engine);
     world->secrets->ops->close(world->secrets);
     world->tokens->ops->close(world->tokens);
+    (void)pthread_mutex_destroy(&world->lock);
 }
 
 /* A post that waits is one link of a list: posting it again would cut off all that wait behind it.
@@ -148,7 +178,7 @@ static void a_poke_that_waits_is_not_posted_again(void **state)
 
     (void)state;
     setup(&world);
-    sign_in(&world);
+    sign_in(&world, 3600);
     world.mono.ms += INT64_C(56) * 60000;
     fsh_engine_poke(world.session);
     assert_int_equal(world.count, 1);
@@ -166,7 +196,7 @@ static void a_poke_counts_once_and_then_again(void **state)
 
     (void)state;
     setup(&world);
-    sign_in(&world);
+    sign_in(&world, 3600);
     world.mono.ms += INT64_C(56) * 60000;
     for (int i = 0; i < 100; i++)
         fsh_engine_poke(world.session);
@@ -195,7 +225,7 @@ static void a_poke_for_nothing_does_not_silence_the_next(void **state)
 
     (void)state;
     setup(&world);
-    sign_in(&world);
+    sign_in(&world, 3600);
     fsh_engine_poke(world.session); /* the token is fresh: nothing to do */
     run_posts(&world);
     world.mono.ms += INT64_C(56) * 60000;
@@ -218,6 +248,98 @@ static void who_may_not_answer_is_told_that_time_does_not_help(void **state)
     teardown(&world);
 }
 
+/* ---- threads ----------------------------------------------------------------------------- */
+
+#define READERS 3
+#define ROUNDS  60
+
+/* Token number n lives that many seconds: so a reader knows whether what it reads belongs
+ * together. */
+static long seconds_of(uint64_t generation)
+{
+    return 1000 + (long)generation;
+}
+
+struct reader {
+    struct fsh_session *session;
+    atomic_bool stop;
+    atomic_uint wrong;
+    atomic_uint begun;
+};
+
+static bool read_once(struct fsh_session *session, uint64_t *latest)
+{
+    struct fsh_freshness times;
+    struct fsh_token *token;
+    uint64_t generation;
+    bool good;
+
+    if (!fsh_view_read(&session->view, &generation, &times))
+        return false;
+    token = fsh_engine_token(session);
+    good = generation >= *latest && token && token->generation >= generation &&
+           token->lifetime_ms == seconds_of(token->generation) * 1000 &&
+           fsh_mono_until(times.sent_at, times.expires_at) == seconds_of(generation) * 1000;
+    fsh_token_unref(token);
+    *latest = generation;
+    return good;
+}
+
+/* A caller's fast path, over and over; late reports of the token before; at last many of the
+ * token in force. */
+static void *reader_run(void *data)
+{
+    struct reader *reader = data;
+    uint64_t latest = 0;
+
+    atomic_fetch_add(&reader->begun, 1);
+    while (!atomic_load(&reader->stop)) {
+        if (!read_once(reader->session, &latest))
+            atomic_fetch_add(&reader->wrong, 1);
+        fsh_engine_poke(reader->session);
+        fsh_engine_unauthorized(reader->session, latest - 1);
+    }
+    (void)read_once(reader->session, &latest);
+    for (int i = 0; i < 1000; i++)
+        fsh_engine_unauthorized(reader->session, latest);
+    return NULL;
+}
+
+static void threads_read_poke_and_report_while_tokens_come_and_go(void **state)
+{
+    struct world world;
+    struct reader reader = {0};
+    pthread_t threads[READERS];
+
+    (void)state;
+    setup(&world);
+    sign_in(&world, seconds_of(1));
+    reader.session = world.session;
+    for (int i = 0; i < READERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, reader_run, &reader), 0);
+    while (atomic_load(&reader.begun) < READERS)
+        (void)sched_yield();
+    for (uint64_t generation = 2; generation <= ROUNDS; generation++) {
+        world.mono.ms += (seconds_of(generation) - 200) * 1000;
+        /* Somebody pokes. */
+        while (!world.request) {
+            run_posts(&world);
+            (void)sched_yield();
+        }
+        assert_int_equal(world.request->kind, FSH_EXCHANGE_REFRESH);
+        grant(&world, seconds_of(generation));
+    }
+    atomic_store(&reader.stop, true);
+    for (int i = 0; i < READERS; i++)
+        (void)pthread_join(threads[i], NULL);
+    run_posts(&world);
+    assert_int_equal(atomic_load(&reader.wrong), 0);
+    assert_int_equal(world.twice, 0);
+    assert_int_equal(atomic_load(&world.session->counters.refreshes), ROUNDS - 1);
+    assert_int_equal(atomic_load(&world.session->counters.ended), 1);
+    teardown(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_poke_counts_once_and_then_again),
         cmocka_unit_test(a_poke_for_nothing_does_not_silence_the_next),
         cmocka_unit_test(who_may_not_answer_is_told_that_time_does_not_help),
+        cmocka_unit_test(threads_read_poke_and_report_while_tokens_come_and_go),
     };
 
     return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
