@@ -203,6 +203,7 @@ static int make_parts(struct fsh_loop *loop, const struct fsh_loop_options *opti
         .send = io_send,
         .cancel = io_cancel,
         .event = options->event,
+        .closed = options->closed,
         .event_data = options->event_data,
     };
     int status = fsh_http_new(&options->http, &loop->http, error);

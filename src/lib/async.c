@@ -60,7 +60,7 @@ static void call_ended(struct fsh_call *call)
     struct freshet_operation *operation = fsh_container_of(call, struct freshet_operation, call);
 
     if (call->kind == FSH_CALL_ENSURE && call->status == FRESHET_OK &&
-        !fsh_view_read(&call->session->view, &operation->generation, &operation->token))
+        !fsh_engine_view(call->session, &operation->generation, &operation->token))
         call->status = fsh_base_fail(&call->error, FRESHET_ESIGNEDOUT, NULL);
     (void)pthread_mutex_lock(&operation->queue->lock);
     operation->ended = true;
@@ -104,7 +104,7 @@ void freshet_operation_cancel(struct freshet_operation *operation)
 static void operation_free(struct freshet_operation *operation)
 {
     fsh_lib_call_done(&operation->call);
-    fsh_lib_session_unref(operation->session);
+    fsh_engine_session_unref(&operation->session->engine);
     free(operation);
 }
 
@@ -119,7 +119,7 @@ static void deliver(struct freshet_operation *operation)
 
     if (operation->canceled)
         status = fsh_base_fail(&error, FRESHET_ECANCELED, NULL);
-    else if (atomic_load(&operation->session->closed))
+    else if (atomic_load(&operation->session->engine.closed))
         status = fsh_base_fail(&error, FRESHET_ECLOSED, NULL);
     if (ensured && status == FRESHET_OK)
         fsh_lib_tell(operation->generation, &operation->token, fsh_clock_mono(), &freshness);
@@ -227,7 +227,8 @@ static int operation_new(struct freshet_session *session, struct freshet_queue *
     if (!operation)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     operation->queue = queue;
-    operation->session = fsh_lib_session_ref(session);
+    operation->session = session;
+    fsh_engine_session_ref(&session->engine);
     operation->done = done;
     operation->data = data;
     operation->call.done = call_ended;
@@ -288,7 +289,7 @@ int freshet_ensure_fresh_async(struct freshet_session *session, const struct fre
         return status;
     fsh_lib_make_ensure(demand, &operation->call);
     at_hand = fsh_lib_at_hand(session, demand, NULL) &&
-              fsh_view_read(&session->engine->view, &operation->generation, &operation->token);
+              fsh_engine_view(&session->engine, &operation->generation, &operation->token);
     return take(operation, FRESHET_OK, demand ? demand->timeout_ms : 0, at_hand, ret_operation,
                 error);
 }
