@@ -4,17 +4,21 @@
 static bool busy(const struct fsh_core *core)
 {
     return core->step != FSH_STEP_IDLE || !core->loaded || core->errand != FSH_ERRAND_NONE ||
-           core->command != FSH_ERRAND_NONE || core->wanted || core->signing_out ||
-           core->ending != 0 || core->closing;
+           core->command != FSH_ERRAND_NONE || core->signing_out || core->ending != 0 ||
+           core->closing || (core->wanted && core->record.phase == FSH_PHASE_LIVE);
 }
 
 /* An open challenge, a 401 to be judged, or a failure to be told and made good. */
 static bool troubled(const struct fsh_core *core)
 {
+    /* What was withdrawn from a session that lives is not to be adopted again. One that does not
+     * live comes back with a higher generation only. */
+    bool withdrawn =
+        core->record.phase == FSH_PHASE_LIVE && core->withdrawn >= core->record.generation;
+
     return core->challenge != 0 || core->reported != 0 || core->suspect != 0 || core->probing ||
            core->failure != 0 || core->store_failures != 0 || core->clean ||
-           core->record.parked != 0 || core->record.refusals != 0 ||
-           core->withdrawn > core->record.generation;
+           core->record.parked != 0 || core->record.refusals != 0 || withdrawn;
 }
 
 /* What waits at the gate must look again when that opens, which may be earlier than it said. */
@@ -38,7 +42,6 @@ bool fsh_core_fold(const struct fsh_core *core, struct fsh_now now, struct fsh_r
         .reason = core->record.reason,
         .phase = (uint8_t)core->record.phase,
         .refreshable = core->record.refreshable,
-        .withdrawn = core->withdrawn != 0 && core->withdrawn == core->record.generation,
     };
     return true;
 }
@@ -54,7 +57,6 @@ void fsh_core_unfold(struct fsh_core *core, const struct fsh_rest *rest, uint64_
     core->record.reason = rest->reason;
     core->record.phase = (enum fsh_phase)rest->phase;
     core->record.refreshable = rest->refreshable;
-    core->withdrawn = rest->withdrawn ? rest->generation : 0;
     core->published = published;
     if (published == 0) {
         core->read_at.ms = rest->moment;

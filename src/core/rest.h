@@ -15,7 +15,6 @@ struct fsh_rest {
     int reason;
     uint8_t phase; /* enum fsh_phase */
     bool refreshable;
-    bool withdrawn; /* the token of the record's generation is not to come back */
 };
 
 /* Folds a core away; false when it is not at rest now. */

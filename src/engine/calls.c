@@ -202,7 +202,7 @@ void fsh_engine_call(struct fsh_call *call)
         fsh_engine_finish(call, FRESHET_ECLOSED, -1);
         return;
     }
-    if (!fsh_engine_activate(session)) {
+    if (!fsh_engine_heed(session)) {
         fsh_engine_finish(call, FRESHET_ENOMEM, -1);
         return;
     }

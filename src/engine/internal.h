@@ -51,8 +51,9 @@ static inline struct fsh_active *fsh_engine_active(const struct fsh_session *ses
     return session->resting ? NULL : session->active;
 }
 
-/* Makes it active, if it is not; NULL without memory. It stays active until fsh_engine_settle. */
-struct fsh_active *fsh_engine_activate(struct fsh_session *session);
+/* Makes it active, if it is not, until fsh_engine_settle, and does what other threads have said.
+ * NULL without memory: its timer tries again. */
+struct fsh_active *fsh_engine_heed(struct fsh_session *session);
 
 /* It may have come to rest, or to its end: fsh_engine_settle is to look. */
 void fsh_engine_touch(struct fsh_active *active);

@@ -52,7 +52,16 @@ static void unfold(const struct fsh_session *session, struct fsh_core *core)
     fsh_core_unfold(core, &session->rest, published, &token, session->timer.at);
 }
 
-struct fsh_active *fsh_engine_activate(struct fsh_session *session)
+void fsh_engine_touch(struct fsh_active *active)
+{
+    if (active->touched)
+        return;
+    active->touched = true;
+    SLIST_INSERT_HEAD(&active->session->engine->touched, active, in_touched);
+}
+
+/* Makes it active, if it is not; NULL without memory. */
+static struct fsh_active *activate(struct fsh_session *session)
 {
     struct fsh_active *active;
 
@@ -79,27 +88,18 @@ void fsh_engine_core(const struct fsh_session *session, struct fsh_core *ret_cor
     unfold(session, ret_core);
 }
 
-void fsh_engine_touch(struct fsh_active *active)
-{
-    if (active->touched)
-        return;
-    active->touched = true;
-    SLIST_INSERT_HEAD(&active->session->engine->touched, active, in_touched);
-}
-
 static bool nothing_under_way(const struct fsh_active *active)
 {
     return TAILQ_EMPTY(&active->waiting) && TAILQ_EMPTY(&active->signing_out) &&
            TAILQ_EMPTY(&active->commands) && LIST_EMPTY(&active->requests) && active->in_air == 0;
 }
 
-static void fold(struct fsh_active *active)
+static void fold(struct fsh_active *active, struct fsh_now now)
 {
     struct fsh_session *session = active->session;
     struct fsh_rest rest;
 
-    if (!nothing_under_way(active) ||
-        !fsh_core_fold(&active->core, fsh_engine_now(session->engine), &rest))
+    if (!nothing_under_way(active) || !fsh_core_fold(&active->core, now, &rest))
         return;
     active_free(active);
     session->resting = true;
@@ -159,12 +159,12 @@ static bool over(const struct fsh_session *session)
            (fsh_core_closed(&session->active->core) && session->active->in_air == 0);
 }
 
-static void settle(struct fsh_active *active)
+static void settle(struct fsh_active *active, struct fsh_now now)
 {
     struct fsh_session *session = active->session;
 
     if (!session->closing) {
-        fold(active);
+        fold(active, now);
     } else if (over(session)) {
         fsh_engine_cancel(active, NULL);
         end(session);
@@ -174,11 +174,15 @@ static void settle(struct fsh_active *active)
 void fsh_engine_settle(struct fsh_engine *engine)
 {
     struct fsh_active *active;
+    struct fsh_now now;
 
+    if (SLIST_EMPTY(&engine->touched))
+        return;
+    now = fsh_engine_now(engine);
     while ((active = SLIST_FIRST(&engine->touched))) {
         SLIST_REMOVE_HEAD(&engine->touched, in_touched);
         active->touched = false;
-        settle(active);
+        settle(active, now);
     }
 }
 
@@ -314,10 +318,9 @@ static void heed_poke(struct fsh_active *active)
     atomic_store(&session->poked, active->core.wanted ? FSH_POKE_HEEDED : FSH_POKE_NONE);
 }
 
-/* Does what other threads said. Without memory it is tried again by the timer; NULL is returned. */
-static struct fsh_active *heed(struct fsh_session *session)
+struct fsh_active *fsh_engine_heed(struct fsh_session *session)
 {
-    struct fsh_active *active = fsh_engine_activate(session);
+    struct fsh_active *active = activate(session);
 
     if (!active) {
         struct fsh_mono now = fsh_engine_now(session->engine).mono;
@@ -339,7 +342,7 @@ static void said(struct fsh_post *post)
     if (session->closing && session->resting)
         end(session);
     else
-        (void)heed(session);
+        (void)fsh_engine_heed(session);
 }
 
 void fsh_engine_session_fire(struct fsh_session *session)
@@ -354,7 +357,7 @@ void fsh_engine_session_fire(struct fsh_session *session)
             fsh_base_heap_set(&session->engine->timers, &session->timer, FSH_NEVER);
         return;
     }
-    active = heed(session);
+    active = fsh_engine_heed(session);
     if (!active)
         return;
     fx.count = 0;
