@@ -46,7 +46,8 @@ void fsh_engine_finish(struct fsh_call *call, int status, int64_t retry_after_ms
     call->list = NULL;
     fsh_base_heap_set(&engine->timers, &call->timer, FSH_NEVER);
     engine->timer_count--;
-    fsh_engine_input_done(&call->in);
+    if (call->kind != FSH_CALL_ENSURE)
+        fsh_engine_input_done(&call->in);
     call->status = status;
     if (status != FRESHET_OK)
         explain(call, status, retry_after_ms);
@@ -110,8 +111,12 @@ static void ask(struct fsh_call *call)
 void fsh_engine_ask_again(struct fsh_active *active)
 {
     struct fsh_now now = fsh_engine_now(active->session->engine);
-    struct fsh_call *call = TAILQ_FIRST(&active->waiting);
+    struct fsh_call *call;
 
+    /* The latest first: mostly they are the heap's last, which go without any moving about. */
+    TAILQ_FOREACH_REVERSE(call, &active->waiting, fsh_calls, in_list)
+    fsh_base_heap_set(&active->session->engine->timers, &call->timer, FSH_NEVER);
+    call = TAILQ_FIRST(&active->waiting);
     while (call) {
         struct fsh_call *next = TAILQ_NEXT(call, in_list);
         struct fsh_caller_answer answer;
@@ -120,7 +125,8 @@ void fsh_engine_ask_again(struct fsh_active *active)
         fx.count = 0;
         answer = fsh_core_ask(&active->core, now, call->min_valid_ms, call->deadline,
                               &call->flights, &fx);
-        (void)told(call, &answer);
+        if (!told(call, &answer))
+            fsh_base_heap_set(&active->session->engine->timers, &call->timer, call->deadline);
         /* One flight begins at the most; the others find it in the air. */
         if (fx.count > 0)
             fsh_engine_carry_out(active, &fx);

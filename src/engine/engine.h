@@ -101,21 +101,20 @@ struct fsh_call {
     struct fsh_session *session;
     int64_t min_valid_ms; /* ENSURE */
     struct fsh_mono deadline;
-    struct fsh_call_input in;
     void (*done)(struct fsh_call *call);
-
     void *data; /* the caller's */
-
     int status;
-    struct freshet_error error;
-    struct fsh_mfa_answer mfa; /* out, of the MFA calls; the caller ends it */
 
-    /* The engine's. */
+    /* The engine's. They stand here, since a herd is released with what is above alone. */
     struct fsh_post post;
     struct fsh_timer timer;
     uint64_t flights;
     TAILQ_ENTRY(fsh_call) in_list;
     TAILQ_HEAD(fsh_calls, fsh_call) * list;
+
+    struct fsh_call_input in; /* not of ENSURE */
+    struct freshet_error error;
+    struct fsh_mfa_answer mfa; /* out, of the MFA calls; the caller ends it */
 };
 
 /* Where a service's password comes from. */

@@ -307,12 +307,13 @@ static void heed_report(struct fsh_active *active)
 static void heed_poke(struct fsh_active *active)
 {
     struct fsh_session *session = active->session;
-    struct fsh_now now = fsh_engine_now(session->engine);
     struct fsh_effects fx;
+    struct fsh_now now;
 
     if (atomic_load(&session->poked) != FSH_POKE_SAID)
         return;
     fx.count = 0;
+    now = fsh_engine_now(session->engine);
     (void)fsh_core_ask(&active->core, now, 0, now.mono, NULL, &fx);
     fsh_engine_carry_out(active, &fx);
     atomic_store(&session->poked, active->core.wanted ? FSH_POKE_HEEDED : FSH_POKE_NONE);

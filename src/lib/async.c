@@ -17,7 +17,6 @@ TAILQ_HEAD(operations, freshet_operation);
 
 /* One asynchronous call, from its being taken to its `done`. */
 struct freshet_operation {
-    struct fsh_call call; /* the engine's until `ended` */
     struct freshet_queue *queue;
     struct freshet_session *session; /* a reference */
     freshet_done_fn *done;
@@ -30,6 +29,7 @@ struct freshet_operation {
     bool cancelling; /* `cancel` is on its way to the engine, and makes it ready */
     bool canceled;
     TAILQ_ENTRY(freshet_operation) in_queue;
+    struct fsh_call call; /* the engine's until `ended` */
 };
 
 struct freshet_queue {
@@ -110,22 +110,19 @@ static void operation_free(struct freshet_operation *operation)
 
 static void deliver(struct freshet_operation *operation)
 {
-    freshet_done_fn *done = operation->done;
-    void *data = operation->data;
     struct freshet_freshness freshness = {0};
-    struct freshet_error error = operation->call.error;
+    struct freshet_error *error = &operation->call.error;
     int status = operation->call.status;
     bool ensured = operation->call.kind == FSH_CALL_ENSURE;
 
     if (operation->canceled)
-        status = fsh_base_fail(&error, FRESHET_ECANCELED, NULL);
+        status = fsh_base_fail(error, FRESHET_ECANCELED, NULL);
     else if (atomic_load(&operation->session->engine.closed))
-        status = fsh_base_fail(&error, FRESHET_ECLOSED, NULL);
+        status = fsh_base_fail(error, FRESHET_ECLOSED, NULL);
     if (ensured && status == FRESHET_OK)
         fsh_lib_tell(operation->generation, &operation->token, fsh_clock_mono(), &freshness);
-    operation_free(operation);
-    done(data, status, ensured && status == FRESHET_OK ? &freshness : NULL,
-         status == FRESHET_OK ? NULL : &error);
+    operation->done(operation->data, status, ensured && status == FRESHET_OK ? &freshness : NULL,
+                    status == FRESHET_OK ? NULL : error);
 }
 
 /* ---- queues ------------------------------------------------------------------------------ */
@@ -167,10 +164,14 @@ int freshet_queue_dispatch(struct freshet_queue *queue)
     TAILQ_CONCAT(&batch, &queue->ready, in_queue);
     (void)eventfd_read(queue->fd, &value);
     (void)pthread_mutex_unlock(&queue->lock);
-    while ((operation = TAILQ_FIRST(&batch))) {
-        TAILQ_REMOVE(&batch, operation, in_queue);
+    TAILQ_FOREACH (operation, &batch, in_queue) {
         deliver(operation);
         delivered++;
+    }
+    /* Nobody waits for this part. */
+    while ((operation = TAILQ_FIRST(&batch))) {
+        TAILQ_REMOVE(&batch, operation, in_queue);
+        operation_free(operation);
     }
     (void)pthread_mutex_lock(&queue->lock);
     queue->count -= (size_t)delivered;
