@@ -49,14 +49,16 @@ static inline int64_t fsh_core_threshold_ms(int64_t threshold_ms, int64_t lifeti
 static inline struct fsh_freshness fsh_core_moments(struct fsh_mono sent_at, int64_t lifetime_ms,
                                                     int64_t threshold_ms)
 {
-    int64_t threshold = fsh_core_threshold_ms(threshold_ms, lifetime_ms);
+    struct fsh_mono expires_at = fsh_mono_add(sent_at, lifetime_ms);
+    struct fsh_mono threshold_at = {expires_at.ms -
+                                    fsh_core_threshold_ms(threshold_ms, lifetime_ms)};
 
     return (struct fsh_freshness){
         .sent_at = sent_at,
-        .background_at = fsh_mono_add(sent_at, lifetime_ms - threshold),
-        .threshold_at = fsh_mono_add(sent_at, lifetime_ms - threshold),
-        .usable_until = fsh_mono_add(sent_at, lifetime_ms - fsh_core_margin_ms(lifetime_ms)),
-        .expires_at = fsh_mono_add(sent_at, lifetime_ms),
+        .background_at = threshold_at,
+        .threshold_at = threshold_at,
+        .usable_until = {expires_at.ms - fsh_core_margin_ms(lifetime_ms)},
+        .expires_at = expires_at,
     };
 }
 
