@@ -2,7 +2,8 @@
 
 /* A herd at expiry: a session without a usable token, so many callers who all want one, and one
  * refresh. The platform holds its answer until all of them wait. A round is the time from that
- * answer to the moment at which the last caller was released. */
+ * answer to the moment at which the last caller was released. Beside it, what the machine needs to
+ * wake so many threads at all: one broadcast of a condition variable. */
 
 #include "platform.h"
 #include "rounds.h"
@@ -79,10 +80,17 @@ static double end(struct freshet_session *session, double last)
 /* ---- blocking callers -------------------------------------------------------------------- */
 
 struct blocking {
-    struct freshet_session *session;
+    struct freshet_session *session; /* NULL: waits for the broadcast */
     pthread_t thread;
     double released;
 };
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t news;
+    int waiting;
+    bool over;
+} broadcast = {.lock = PTHREAD_MUTEX_INITIALIZER, .news = PTHREAD_COND_INITIALIZER};
 
 static void *block(void *data)
 {
@@ -91,6 +99,19 @@ static void *block(void *data)
 
     if (freshet_ensure_fresh(caller->session, NULL, NULL, &error) != FRESHET_OK)
         bench_die("freshet_ensure_fresh", error.message);
+    caller->released = bench_now_ns();
+    return NULL;
+}
+
+static void *await_broadcast(void *data)
+{
+    struct blocking *caller = data;
+
+    (void)pthread_mutex_lock(&broadcast.lock);
+    broadcast.waiting++;
+    while (!broadcast.over)
+        (void)pthread_cond_wait(&broadcast.news, &broadcast.lock);
+    (void)pthread_mutex_unlock(&broadcast.lock);
     caller->released = bench_now_ns();
     return NULL;
 }
@@ -106,7 +127,8 @@ static int start_blocking(struct freshet_session *session, struct blocking *call
     (void)pthread_attr_setstacksize(&attributes, STACK);
     while (started < count && failed == 0) {
         callers[started].session = session;
-        failed = pthread_create(&callers[started].thread, &attributes, block, &callers[started]);
+        failed = pthread_create(&callers[started].thread, &attributes,
+                                session ? block : await_broadcast, &callers[started]);
         started += failed == 0;
     }
     (void)pthread_attr_destroy(&attributes);
@@ -142,6 +164,39 @@ static double round_threads(int count)
     last = join_blocking(callers, count);
     free(callers);
     return end(session, last);
+}
+
+static bool all_wait_for_broadcast(int count)
+{
+    bool all;
+
+    (void)pthread_mutex_lock(&broadcast.lock);
+    all = broadcast.waiting == count;
+    (void)pthread_mutex_unlock(&broadcast.lock);
+    return all;
+}
+
+static double round_broadcast(int count)
+{
+    struct blocking *callers = calloc((size_t)count, sizeof(*callers));
+    double began;
+    double last;
+
+    if (!callers)
+        bench_die("out of memory", NULL);
+    broadcast.over = false;
+    broadcast.waiting = 0;
+    count = start_blocking(NULL, callers, count);
+    while (!all_wait_for_broadcast(count))
+        bench_sleep_ms(1);
+    began = bench_now_ns();
+    (void)pthread_mutex_lock(&broadcast.lock);
+    broadcast.over = true;
+    (void)pthread_cond_broadcast(&broadcast.news);
+    (void)pthread_mutex_unlock(&broadcast.lock);
+    last = join_blocking(callers, count);
+    free(callers);
+    return last - began;
 }
 
 /* ---- asynchronous callers ---------------------------------------------------------------- */
@@ -213,6 +268,7 @@ int main(void)
     static const struct bench_round rounds[] = {
         {"async", round_async},
         {"threads", round_threads},
+        {"broadcast", round_broadcast},
     };
     int status;
 

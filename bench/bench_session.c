@@ -3,8 +3,12 @@
 /* What a session that is signed in and at rest takes of the heap, and of what that consists:
  * prints "PART BYTES" lines, bytes a session.
  *
- * Everything is measured as growth of the heap in use, so it counts malloc's own bytes. The token
- * snapshots are what is left when the handle is closed and their headers are still held. */
+ * Everything is measured as growth of the heap in use, so it counts malloc's own bytes:
+ *   session   what goes when sessions are closed: all of what they have but tokens and rows,
+ *   handle    what their handle needs more for so many, and keeps when they are closed,
+ *   snapshot  what is left when the handle is closed too, and their headers are still held,
+ *   rows      the rest: the stores' rows, which are the database of a handle with memory: stores,
+ *             without the refresh tokens in them. */
 
 #include "platform.h"
 #include "rounds.h"
@@ -63,7 +67,7 @@ static void settle(struct freshet_session *session)
     (void)freshet_session_status(session, &status, NULL);
 }
 
-static void open_and_sign_in(struct freshet *freshet, int from, int to)
+static void open_sessions(struct freshet *freshet, int from, int to)
 {
     for (int i = from; i < to; i++) {
         char name[32];
@@ -71,9 +75,32 @@ static void open_and_sign_in(struct freshet *freshet, int from, int to)
         name_of(i, name);
         sessions[i] = bench_session_open(freshet, name);
     }
+}
+
+static void close_sessions(int from, int to)
+{
+    for (int i = from; i < to; i++)
+        freshet_session_close(sessions[i]);
+    settle(sessions[0]);
+}
+
+static void open_and_sign_in(struct freshet *freshet, int from, int to)
+{
+    open_sessions(freshet, from, to);
     for (int i = from; i < to; i++)
         bench_session_sign_in(sessions[i]);
     settle(sessions[0]);
+}
+
+/* Sessions that never sign in leave nothing behind but what the handle keeps. */
+static double of_handle(struct freshet *freshet)
+{
+    double before = heap();
+
+    open_sessions(freshet, WARM, WARM + SESSIONS);
+    settle(sessions[0]);
+    close_sessions(WARM, WARM + SESSIONS);
+    return heap() - before;
 }
 
 static void hold_headers(void)
@@ -100,23 +127,30 @@ int main(void)
     struct bench_platform platform;
     struct freshet *freshet;
     char name[32];
+    double refresh_tokens;
     double before;
+    double all;
+    double stored;
+    double snapshot;
 
     bench_platform_start(&platform);
-    name_of(WARM + SESSIONS, name);
-    tell("refresh_token", copies(bench_platform_refresh_token()));
-    tell("name", copies(name));
+    refresh_tokens = copies(bench_platform_refresh_token());
     freshet = bench_platform_open(&platform);
     open_and_sign_in(freshet, 0, WARM);
+    tell("handle", of_handle(freshet));
     before = heap();
     open_and_sign_in(freshet, WARM, WARM + SESSIONS);
-    tell("all", heap() - before);
+    all = heap() - before;
     hold_headers();
-    for (int i = WARM; i < WARM + SESSIONS; i++)
-        freshet_session_close(sessions[i]);
-    settle(sessions[0]);
-    tell("stored", heap() - before);
+    close_sessions(WARM, WARM + SESSIONS);
+    stored = heap() - before;
     freshet_close(freshet);
-    tell("snapshot", snapshots());
+    snapshot = snapshots();
+    name_of(WARM, name);
+    tell("session", all - stored);
+    tell("name", (double)(strlen(name) + 1) * SESSIONS);
+    tell("snapshot", snapshot);
+    tell("refresh_token", refresh_tokens);
+    tell("rows", stored - snapshot - refresh_tokens);
     return 0;
 }

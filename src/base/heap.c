@@ -15,6 +15,8 @@ int fsh_base_heap_reserve(struct fsh_heap *heap, size_t timers)
     size_t room = heap->room ? heap->room : 16;
     struct fsh_timer **nodes;
 
+    if (timers > UINT32_MAX)
+        return FRESHET_ENOMEM;
     while (room < timers)
         room *= 2;
     if (room == heap->room)
@@ -30,7 +32,7 @@ int fsh_base_heap_reserve(struct fsh_heap *heap, size_t timers)
 static void put(struct fsh_heap *heap, size_t index, struct fsh_timer *timer)
 {
     heap->nodes[index] = timer;
-    timer->place = index + 1;
+    timer->place = (uint32_t)(index + 1);
 }
 
 static void sift_up(struct fsh_heap *heap, size_t index)

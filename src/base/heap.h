@@ -6,12 +6,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A binary heap of timers, the earliest first. The nodes are embedded in what they wake; the heap
  * owns only its array of pointers. */
 struct fsh_timer {
     struct fsh_mono at; /* changed only through fsh_base_heap_set */
-    size_t place;       /* 1 + index in the heap; 0: not in it */
+    uint32_t place;     /* 1 + index in the heap; 0: not in it */
     bool call;          /* the owner's mark: what kind of thing it wakes */
 };
 

@@ -20,12 +20,47 @@ struct fsh_freshness {
     struct fsh_mono expires_at;
 };
 
-/* Rule 2: min(threshold, lifetime / 4), and no less than the margin: a token of a few seconds would
- * otherwise be refreshed after its use has ended. */
-int64_t fsh_core_threshold_ms(int64_t threshold_ms, int64_t lifetime_ms);
+static inline int64_t fsh_core_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t fsh_core_most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
 /* Rule 11: usable ends max(1 s, min(30 s, lifetime / 10)) before expiry. */
-int64_t fsh_core_margin_ms(int64_t lifetime_ms);
+static inline int64_t fsh_core_margin_ms(int64_t lifetime_ms)
+{
+    return fsh_core_most(1000, fsh_core_least(30000, lifetime_ms / 10));
+}
+
+/* Rule 2: min(threshold, lifetime / 4), and no less than the margin: a token of a few seconds would
+ * otherwise be refreshed after its use has ended. */
+static inline int64_t fsh_core_threshold_ms(int64_t threshold_ms, int64_t lifetime_ms)
+{
+    return fsh_core_most(fsh_core_least(threshold_ms, lifetime_ms / 4),
+                         fsh_core_margin_ms(lifetime_ms));
+}
+
+/* The moments of a token without jitter: background_at is threshold_at. Inline, since every call of
+ * freshet_ensure_fresh does it. */
+static inline struct fsh_freshness fsh_core_moments(struct fsh_mono sent_at, int64_t lifetime_ms,
+                                                    int64_t threshold_ms)
+{
+    struct fsh_mono expires_at = fsh_mono_add(sent_at, lifetime_ms);
+    struct fsh_mono threshold_at = {expires_at.ms -
+                                    fsh_core_threshold_ms(threshold_ms, lifetime_ms)};
+
+    return (struct fsh_freshness){
+        .sent_at = sent_at,
+        .background_at = threshold_at,
+        .threshold_at = threshold_at,
+        .usable_until = {expires_at.ms - fsh_core_margin_ms(lifetime_ms)},
+        .expires_at = expires_at,
+    };
+}
 
 /* A token whose margin eats its life is never usable: a bad body (rule 11). */
 bool fsh_core_ever_usable(int64_t lifetime_ms);

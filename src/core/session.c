@@ -169,6 +169,7 @@ static void begin_flight(struct fsh_core *core, enum fsh_errand errand, struct f
                          struct fsh_effects *fx)
 {
     core->errand = errand;
+    core->refused = false;
     if (!core->clean) {
         core->attempt = fsh_core_draw(&now->random) | 1;
         core->clean = true;

@@ -24,16 +24,17 @@ static void explain(struct fsh_call *call, int status, int64_t retry_after_ms)
     const struct fsh_session *session = call->session;
     bool platform = status != FRESHET_ESTORE && status != FRESHET_ECLOSED &&
                     status != FRESHET_ECANCELED && status != FRESHET_ESIGNEDOUT;
-    const char *detail = platform ? session->failed_detail : "";
+    const struct fsh_active *active = platform ? fsh_engine_active(session) : NULL;
+    const char *detail = active ? active->failed_detail : "";
 
     (void)fsh_base_fail(&call->error, status, "session %s: %s%s%s%s", session->name,
                         freshet_status_text(status), detail[0] ? " (" : "", detail,
                         detail[0] ? ")" : "");
     call->error.retry_after_ms = retry_after_ms;
-    if (!platform)
+    if (!active)
         return;
-    call->error.http_status = session->failed_http;
-    (void)snprintf(call->error.code, sizeof(call->error.code), "%s", session->failed_code);
+    call->error.http_status = active->failed_http;
+    (void)snprintf(call->error.code, sizeof(call->error.code), "%s", active->failed_code);
 }
 
 void fsh_engine_finish(struct fsh_call *call, int status, int64_t retry_after_ms)
@@ -45,7 +46,8 @@ void fsh_engine_finish(struct fsh_call *call, int status, int64_t retry_after_ms
     call->list = NULL;
     fsh_base_heap_set(&engine->timers, &call->timer, FSH_NEVER);
     engine->timer_count--;
-    fsh_engine_input_done(&call->in);
+    if (call->kind != FSH_CALL_ENSURE)
+        fsh_engine_input_done(&call->in);
     call->status = status;
     if (status != FRESHET_OK)
         explain(call, status, retry_after_ms);
@@ -91,45 +93,50 @@ static bool told(struct fsh_call *call, const struct fsh_caller_answer *answer)
 
 static void ask(struct fsh_call *call)
 {
-    struct fsh_session *session = call->session;
+    struct fsh_active *active = call->session->active;
     struct fsh_caller_answer answer;
     struct fsh_effects fx;
 
     fx.count = 0;
-    call->flights = fsh_core_flights(&session->core);
-    answer = fsh_core_ask(&session->core, fsh_engine_now(session->engine), call->min_valid_ms,
-                          call->deadline, NULL, &fx);
+    call->flights = fsh_core_flights(&active->core);
+    answer = fsh_core_ask(&active->core, fsh_engine_now(active->session->engine),
+                          call->min_valid_ms, call->deadline, NULL, &fx);
     if (!told(call, &answer)) {
-        put_on(&session->waiting, call);
-        atomic_fetch_add_explicit(&session->counters.waited, 1, memory_order_relaxed);
+        put_on(&active->waiting, call);
+        atomic_fetch_add_explicit(&active->session->counters.waited, 1, memory_order_relaxed);
     }
-    fsh_engine_carry_out(session, &fx);
+    fsh_engine_carry_out(active, &fx);
 }
 
-void fsh_engine_ask_again(struct fsh_session *session)
+void fsh_engine_ask_again(struct fsh_active *active)
 {
-    struct fsh_now now = fsh_engine_now(session->engine);
-    struct fsh_call *call = TAILQ_FIRST(&session->waiting);
+    struct fsh_now now = fsh_engine_now(active->session->engine);
+    struct fsh_call *call;
 
+    /* The latest first: mostly they are the heap's last, which go without any moving about. */
+    TAILQ_FOREACH_REVERSE(call, &active->waiting, fsh_calls, in_list)
+    fsh_base_heap_set(&active->session->engine->timers, &call->timer, FSH_NEVER);
+    call = TAILQ_FIRST(&active->waiting);
     while (call) {
         struct fsh_call *next = TAILQ_NEXT(call, in_list);
         struct fsh_caller_answer answer;
         struct fsh_effects fx;
 
         fx.count = 0;
-        answer = fsh_core_ask(&session->core, now, call->min_valid_ms, call->deadline,
+        answer = fsh_core_ask(&active->core, now, call->min_valid_ms, call->deadline,
                               &call->flights, &fx);
-        (void)told(call, &answer);
+        if (!told(call, &answer))
+            fsh_base_heap_set(&active->session->engine->timers, &call->timer, call->deadline);
         /* One flight begins at the most; the others find it in the air. */
         if (fx.count > 0)
-            fsh_engine_carry_out(session, &fx);
+            fsh_engine_carry_out(active, &fx);
         call = next;
     }
 }
 
 static bool has_credentials(const struct fsh_call *call)
 {
-    const struct fsh_credentials *own = &call->session->credentials;
+    const struct fsh_credentials *own = call->session->credentials;
 
     return (!fsh_base_secret_empty(&call->in.username) || own->username) &&
            (!fsh_base_secret_empty(&call->in.password) || own->password_file || own->password);
@@ -142,8 +149,8 @@ static void command(struct fsh_call *call)
         [FSH_CALL_MFA] = FSH_ERRAND_MFA,
         [FSH_CALL_NEW_PASSWORD] = FSH_ERRAND_NEW_PASSWORD,
     };
-    struct fsh_session *session = call->session;
-    struct fsh_now now = fsh_engine_now(session->engine);
+    struct fsh_active *active = call->session->active;
+    struct fsh_now now = fsh_engine_now(active->session->engine);
     struct fsh_effects fx;
     int status;
 
@@ -152,36 +159,36 @@ static void command(struct fsh_call *call)
         fsh_engine_finish(call, FRESHET_EINVAL, -1);
         return;
     }
-    if (session->core.command != FSH_ERRAND_NONE) {
+    if (active->core.command != FSH_ERRAND_NONE) {
         fsh_engine_finish(call, FRESHET_EBUSY, -1);
         return;
     }
-    fsh_engine_input_done(&session->input);
-    session->input = call->in;
+    fsh_engine_input_done(&active->input);
+    active->input = call->in;
     call->in = (struct fsh_call_input){0};
-    put_on(&session->commands, call);
-    status = fsh_core_command(&session->core, now, errands[call->kind], &fx);
+    put_on(&active->commands, call);
+    status = fsh_core_command(&active->core, now, errands[call->kind], &fx);
     if (status != FRESHET_OK) {
-        fsh_engine_input_done(&session->input);
+        fsh_engine_input_done(&active->input);
         fsh_engine_finish(call, status,
                           status == FRESHET_EUNAVAILABLE
-                              ? fsh_mono_until(now.mono, session->engine->gate.closed_to)
+                              ? fsh_mono_until(now.mono, active->session->engine->gate.closed_to)
                               : -1);
     }
-    fsh_engine_carry_out(session, &fx);
+    fsh_engine_carry_out(active, &fx);
 }
 
 static void sign_out(struct fsh_call *call)
 {
-    struct fsh_session *session = call->session;
+    struct fsh_active *active = call->session->active;
     struct fsh_effects fx;
 
     fx.count = 0;
-    put_on(&session->signing_out, call);
+    put_on(&active->signing_out, call);
     /* A service that is signed out would sign in again at once, unless it is held (rule 8). */
-    fsh_core_sign_out(&session->core, fsh_engine_now(session->engine),
-                      call->in.hold || session->policy.service, &fx);
-    fsh_engine_carry_out(session, &fx);
+    fsh_core_sign_out(&active->core, fsh_engine_now(active->session->engine),
+                      call->in.hold || active->session->policy->service, &fx);
+    fsh_engine_carry_out(active, &fx);
 }
 
 void fsh_engine_call(struct fsh_call *call)
@@ -201,6 +208,10 @@ void fsh_engine_call(struct fsh_call *call)
         fsh_engine_finish(call, FRESHET_ECLOSED, -1);
         return;
     }
+    if (!fsh_engine_heed(session)) {
+        fsh_engine_finish(call, FRESHET_ENOMEM, -1);
+        return;
+    }
     switch (call->kind) {
     case FSH_CALL_SIGN_IN:
     case FSH_CALL_MFA:
@@ -218,16 +229,16 @@ void fsh_engine_call(struct fsh_call *call)
 
 static void forget_request_of(struct fsh_call *call)
 {
-    struct fsh_session *session = call->session;
+    struct fsh_active *active = call->session->active;
     struct fsh_request *request;
 
-    LIST_FOREACH (request, &session->requests, in_session) {
+    LIST_FOREACH (request, &active->requests, in_session) {
         if (request->call == call)
             break;
     }
     if (!request)
         return;
-    session->engine->io.cancel(session->engine->io.data, request);
+    active->session->engine->io.cancel(active->session->engine->io.data, request);
     fsh_engine_request_free(request);
 }
 
@@ -240,13 +251,13 @@ void fsh_engine_call_cancel(struct fsh_call *call)
 
 void fsh_engine_call_late(struct fsh_call *call)
 {
-    struct fsh_session *session = call->session;
-    struct fsh_now now = fsh_engine_now(session->engine);
+    struct fsh_active *active = call->session->active;
+    struct fsh_now now = fsh_engine_now(active->session->engine);
     struct fsh_caller_answer answer;
     struct fsh_effects fx;
 
     fx.count = 0;
-    if (call->list != &session->waiting) {
+    if (call->list != &active->waiting) {
         /* The outcome of a command is still to come, and will show in the session's status. */
         if (!call->list)
             forget_request_of(call);
@@ -254,8 +265,8 @@ void fsh_engine_call_late(struct fsh_call *call)
         return;
     }
     answer =
-        fsh_core_ask(&session->core, now, call->min_valid_ms, call->deadline, &call->flights, &fx);
+        fsh_core_ask(&active->core, now, call->min_valid_ms, call->deadline, &call->flights, &fx);
     if (!told(call, &answer))
-        fsh_engine_finish(call, fsh_core_why(&session->core), -1);
-    fsh_engine_carry_out(session, &fx);
+        fsh_engine_finish(call, fsh_core_why(&active->core), -1);
+    fsh_engine_carry_out(active, &fx);
 }

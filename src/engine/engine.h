@@ -6,6 +6,7 @@
 #include "base/heap.h"
 #include "base/post.h"
 #include "base/secret.h"
+#include "core/rest.h"
 #include "core/session.h"
 #include "engine/ledger.h"
 #include "engine/view.h"
@@ -57,6 +58,8 @@ struct fsh_io {
     void (*cancel)(void *data, struct fsh_request *request);
     /* Something happened that a program may want to hear of; `session` is valid during the call. */
     void (*event)(void *data, struct fsh_session *session, const struct fsh_ledger_entry *entry);
+    /* The engine is done with a session and gives its reference back after this call. Or NULL. */
+    void (*closed)(struct fsh_session *session);
     void *event_data;
 };
 
@@ -98,21 +101,20 @@ struct fsh_call {
     struct fsh_session *session;
     int64_t min_valid_ms; /* ENSURE */
     struct fsh_mono deadline;
-    struct fsh_call_input in;
     void (*done)(struct fsh_call *call);
-
     void *data; /* the caller's */
-
     int status;
-    struct freshet_error error;
-    struct fsh_mfa_answer mfa; /* out, of the MFA calls; the caller ends it */
 
-    /* The engine's. */
+    /* The engine's. They stand here, since a herd is released with what is above alone. */
     struct fsh_post post;
     struct fsh_timer timer;
     uint64_t flights;
     TAILQ_ENTRY(fsh_call) in_list;
     TAILQ_HEAD(fsh_calls, fsh_call) * list;
+
+    struct fsh_call_input in; /* not of ENSURE */
+    struct freshet_error error;
+    struct fsh_mfa_answer mfa; /* out, of the MFA calls; the caller ends it */
 };
 
 /* Where a service's password comes from. */
@@ -127,61 +129,42 @@ void fsh_engine_credentials_done(struct fsh_credentials *credentials);
 
 /* Counted for status and metrics. Written by the engine's thread alone. */
 struct fsh_counters {
-    atomic_uint_fast64_t refreshes;
-    atomic_uint_fast64_t sign_ins;
-    atomic_uint_fast64_t failures; /* exchanges that granted nothing */
-    atomic_uint_fast64_t waited;   /* callers who waited for a flight */
-    atomic_uint_fast64_t ended;
+    _Atomic uint32_t refreshes;
+    _Atomic uint32_t sign_ins;
+    _Atomic uint32_t failures; /* exchanges that granted nothing */
+    _Atomic uint32_t waited;   /* callers who waited for a flight */
+    _Atomic uint32_t ended;
 };
 
 struct fsh_session_options {
     const char *name;
+    size_t size; /* of the owner's struct, which begins with a struct fsh_session; 0: of that */
     bool service;
     bool background;
     bool first_party;
     int64_t threshold_ms;
     int64_t sign_in_pause_ms;
     struct fsh_credentials credentials; /* moved from when the session is made */
-    void (*closed)(void *data);         /* called when the session is freed; or NULL */
-    void *closed_data;
 };
 
-/* What became of the word that a caller met a token below its threshold. While it waits in the
- * inbox nothing but its own run takes that back: a post must not be posted again before it was run.
- */
+/* What became of the word that a caller met a token below its threshold. */
 enum fsh_poke {
     FSH_POKE_NONE,
-    FSH_POKE_POSTED,
+    FSH_POKE_SAID,
     FSH_POKE_HEEDED /* a refresh is wished for; until that has ended nobody needs to say so again */
 };
 
-struct fsh_session {
-    struct fsh_engine *engine;
-    uint64_t number;
-    char *name;
-    struct fsh_policy policy;
+/* What a session has while something goes on. At rest it has none of it, which is what lets a
+ * million of them stay in memory (docs/decisions/0009-at-rest.md). */
+struct fsh_active {
+    struct fsh_session *session;
     struct fsh_core core;
-    struct fsh_credentials credentials;
-    struct fsh_counters counters;
-
-    /* What other threads see: times without a lock, the token with one. */
-    struct fsh_view view;
-    pthread_mutex_t token_lock;
-    struct fsh_token *token;
-    atomic_uint_fast64_t reported; /* generation of a 401 that is on its way to the engine */
-    struct fsh_post reported_post;
-    atomic_int poked; /* enum fsh_poke */
-    struct fsh_post poked_post;
-
-    struct fsh_timer timer;
     struct fsh_calls waiting; /* ENSURE */
     struct fsh_calls signing_out;
     struct fsh_calls commands; /* at most one: SIGN_IN, MFA, NEW_PASSWORD */
     bool wake;                 /* the waiting are to be asked for again */
     bool asking;               /* they are being asked for */
-    bool closing;
-    void (*closed)(void *data);
-    void *closed_data;
+    bool touched;              /* in the engine's list of those that may have come to rest */
 
     /* The flight's, wiped with FSH_EFFECT_FORGET. */
     struct fsh_kept leased;
@@ -198,7 +181,40 @@ struct fsh_session {
 
     unsigned in_air; /* store and cache operations that are not done */
     LIST_HEAD(fsh_requests, fsh_request) requests;
+    LIST_ENTRY(fsh_active) in_engine;
+    SLIST_ENTRY(fsh_active) in_touched;
+};
+
+/* What a session always has. Each byte of it counts, a million times. */
+struct fsh_session {
+    struct fsh_engine *engine;
+    const struct fsh_policy *policy;           /* shared */
+    const char *name;                          /* in the same memory, behind the owner's struct */
+    const struct fsh_credentials *credentials; /* never NULL */
+    union {
+        struct fsh_active *active; /* unless resting */
+        struct fsh_rest rest;
+    };
+    struct fsh_timer timer;
     LIST_ENTRY(fsh_session) in_engine;
+
+    /* What other threads see: times without a lock, the token with fsh_engine_lock. */
+    struct fsh_view view;
+    struct fsh_token *token;
+
+    /* What other threads say. The post is in the inbox while `posted`, and must not be posted
+     * again before it was run. */
+    struct fsh_post post;
+    atomic_uint_fast64_t reported; /* generation of a 401 that is on its way to the core */
+    atomic_uchar poked;            /* enum fsh_poke */
+    atomic_bool posted;
+
+    bool resting : 1;
+    bool closing : 1;
+    atomic_bool closed; /* the owner's mark */
+    uint32_t number;
+    atomic_uint references;
+    struct fsh_counters counters;
 };
 
 int fsh_engine_new(const struct fsh_engine_options *options, const struct fsh_io *io,
@@ -208,12 +224,18 @@ int fsh_engine_new(const struct fsh_engine_options *options, const struct fsh_io
 void fsh_engine_free(struct fsh_engine *engine);
 
 /* Makes a session and lets it begin: it reads its record, and a service signs in. Its name is not
- * checked for being unique. */
+ * checked for being unique. One reference is the engine's; no other is made. */
 int fsh_engine_session_open(struct fsh_engine *engine, struct fsh_session_options *options,
                             struct fsh_session **ret_session, struct freshet_error *error);
 
+/* Keeps the session's memory. Without the engine's own reference only what the owner added, `name`
+ * and `closed` are of use. Any thread. */
+void fsh_engine_session_ref(struct fsh_session *session);
+void fsh_engine_session_unref(struct fsh_session *session);
+
 /* Ends a session's use. Its callers are told FRESHET_ECLOSED now. What must not be lost (a rotation
- * or a sign-in in the air, a commit) is brought to its end first; then it is freed. */
+ * or a sign-in in the air, a commit) is brought to its end first; then, in fsh_engine_run or when
+ * its post is run, the engine gives up its reference. */
 void fsh_engine_session_close(struct fsh_session *session);
 
 /* The same for all sessions. */
@@ -249,6 +271,20 @@ struct fsh_mono fsh_engine_wake_at(const struct fsh_engine *engine);
 
 /* A reference to the token in force; NULL when there is none. Any thread. */
 struct fsh_token *fsh_engine_token(struct fsh_session *session);
+
+/* The lock of what threads share of a session, shared itself by some sessions: of the token, and of
+ * what the owner wants to change from any thread. Any thread. */
+pthread_mutex_t *fsh_engine_lock(const struct fsh_session *session);
+
+/* A copy of the session's core, to look at; at rest it is as good as before. */
+void fsh_engine_core(const struct fsh_session *session, struct fsh_core *ret_core);
+
+/* The times of the token in force; false when there is none. Any thread, no lock. */
+static inline bool fsh_engine_view(const struct fsh_session *session, uint64_t *ret_generation,
+                                   struct fsh_freshness *ret_token)
+{
+    return fsh_view_read(&session->view, session->policy->threshold_ms, ret_generation, ret_token);
+}
 
 struct fsh_ledger *fsh_engine_ledger(struct fsh_engine *engine);
 const struct fsh_profile *fsh_engine_profile(const struct fsh_engine *engine);

@@ -18,13 +18,13 @@ static const enum fsh_exchange_kind kind_of_errand[] = {
     [FSH_ERRAND_PROBE] = FSH_EXCHANGE_PROBE,
 };
 
-void fsh_engine_failure(struct fsh_session *session, int http, const char *code, const char *detail)
+void fsh_engine_failure(struct fsh_active *active, int http, const char *code, const char *detail)
 {
-    session->failed_http = http;
-    (void)snprintf(session->failed_code, sizeof(session->failed_code), "%.*s",
-                   (int)sizeof(session->failed_code) - 1, code);
-    (void)snprintf(session->failed_detail, sizeof(session->failed_detail), "%.*s",
-                   (int)sizeof(session->failed_detail) - 1, detail);
+    active->failed_http = http;
+    (void)snprintf(active->failed_code, sizeof(active->failed_code), "%.*s",
+                   (int)sizeof(active->failed_code) - 1, code);
+    (void)snprintf(active->failed_detail, sizeof(active->failed_detail), "%.*s",
+                   (int)sizeof(active->failed_detail) - 1, detail);
 }
 
 void fsh_engine_request_free(struct fsh_request *request)
@@ -35,15 +35,16 @@ void fsh_engine_request_free(struct fsh_request *request)
     free(request);
 }
 
-void fsh_engine_cancel(struct fsh_session *session, bool (*which)(const struct fsh_request *))
+void fsh_engine_cancel(struct fsh_active *active, bool (*which)(const struct fsh_request *))
 {
-    struct fsh_request *request = LIST_FIRST(&session->requests);
+    struct fsh_io *io = &active->session->engine->io;
+    struct fsh_request *request = LIST_FIRST(&active->requests);
 
     while (request) {
         struct fsh_request *next = LIST_NEXT(request, in_session);
 
         if (!which || which(request)) {
-            session->engine->io.cancel(session->engine->io.data, request);
+            io->cancel(io->data, request);
             fsh_engine_request_free(request);
         }
         request = next;
@@ -52,21 +53,21 @@ void fsh_engine_cancel(struct fsh_session *session, bool (*which)(const struct f
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-static int request_new(struct fsh_session *session, enum fsh_exchange_kind kind,
+static int request_new(struct fsh_active *active, enum fsh_exchange_kind kind,
                        const struct fsh_question *question, struct fsh_request **ret_request)
 {
-    const struct fsh_profile *profile = session->engine->options.profile;
+    const struct fsh_profile *profile = active->session->engine->options.profile;
     struct fsh_request *request = calloc(1, sizeof(*request));
     int status;
 
     if (!request)
         return FRESHET_ENOMEM;
-    request->session = session;
+    request->session = active->session;
     request->kind = kind;
-    LIST_INSERT_HEAD(&session->requests, request, in_session);
+    LIST_INSERT_HEAD(&active->requests, request, in_session);
     status = fsh_profile_ask(profile, kind, question, &request->message);
     if (status == FRESHET_OK && request->message.authorized)
-        request->token = fsh_token_ref(session->token);
+        request->token = fsh_token_ref(active->session->token);
     if (status == FRESHET_OK && request->message.authorized && !request->token)
         status = FRESHET_EUNAVAILABLE;
     if (status != FRESHET_OK) {
@@ -77,11 +78,11 @@ static int request_new(struct fsh_session *session, enum fsh_exchange_kind kind,
     return FRESHET_OK;
 }
 
-static const char *username_of(const struct fsh_session *session)
+static const char *username_of(const struct fsh_active *active)
 {
-    if (!fsh_base_secret_empty(&session->input.username))
-        return fsh_base_secret_reveal(&session->input.username);
-    return session->credentials.username ? session->credentials.username : "";
+    if (!fsh_base_secret_empty(&active->input.username))
+        return fsh_base_secret_reveal(&active->input.username);
+    return active->session->credentials->username ? active->session->credentials->username : "";
 }
 
 static const struct fsh_secret *device_part(const struct fsh_secret *part)
@@ -89,61 +90,60 @@ static const struct fsh_secret *device_part(const struct fsh_secret *part)
     return fsh_base_secret_empty(part) ? NULL : part;
 }
 
-static int ask_sign_in(struct fsh_session *session, struct fsh_request **ret_request)
+static int ask_sign_in(struct fsh_active *active, struct fsh_request **ret_request)
 {
     struct fsh_secret password = {0};
     struct freshet_error error;
     struct fsh_question question = {
-        .username = username_of(session),
+        .username = username_of(active),
         .password = &password,
-        .device_key = device_part(&session->leased.device_key),
-        .device_group_key = device_part(&session->leased.device_group_key),
+        .device_key = device_part(&active->leased.device_key),
+        .device_group_key = device_part(&active->leased.device_group_key),
     };
     int status;
 
-    if (!fsh_base_secret_empty(&session->input.password))
-        status = fsh_base_secret_dup(&session->input.password, &password);
+    if (!fsh_base_secret_empty(&active->input.password))
+        status = fsh_base_secret_dup(&active->input.password, &password);
     else
-        status = fsh_engine_password(&session->credentials, &password, &error);
+        status = fsh_engine_password(active->session->credentials, &password, &error);
     if (status == FRESHET_ECONFIG)
-        fsh_engine_failure(session, 0, "", error.message);
+        fsh_engine_failure(active, 0, "", error.message);
     if (status == FRESHET_OK)
         status = fsh_base_secret_copy(question.username, strlen(question.username),
-                                      &session->challenge_username);
+                                      &active->challenge_username);
     if (status == FRESHET_OK)
-        status = request_new(session, FSH_EXCHANGE_SIGN_IN, &question, ret_request);
+        status = request_new(active, FSH_EXCHANGE_SIGN_IN, &question, ret_request);
     fsh_base_secret_done(&password);
     return status;
 }
 
-static int ask(struct fsh_session *session, enum fsh_errand errand,
-               struct fsh_request **ret_request)
+static int ask(struct fsh_active *active, enum fsh_errand errand, struct fsh_request **ret_request)
 {
     struct fsh_question question = {
-        .username = fsh_base_secret_reveal(&session->challenge_username),
-        .session = &session->challenge_session,
-        .code = &session->input.code,
-        .new_password = &session->input.new_password,
-        .refresh_token = &session->leased.refresh_token,
-        .remember_device = session->input.remember_device,
+        .username = fsh_base_secret_reveal(&active->challenge_username),
+        .session = &active->challenge_session,
+        .code = &active->input.code,
+        .new_password = &active->input.new_password,
+        .refresh_token = &active->leased.refresh_token,
+        .remember_device = active->input.remember_device,
         .mfa_enabled = -1,
     };
 
     if (errand == FSH_ERRAND_SIGN_IN)
-        return ask_sign_in(session, ret_request);
-    return request_new(session, kind_of_errand[errand], &question, ret_request);
+        return ask_sign_in(active, ret_request);
+    return request_new(active, kind_of_errand[errand], &question, ret_request);
 }
 
-int fsh_engine_send(struct fsh_session *session, uint64_t ticket, enum fsh_errand errand)
+int fsh_engine_send(struct fsh_active *active, uint64_t ticket, enum fsh_errand errand)
 {
-    struct fsh_io *io = &session->engine->io;
+    struct fsh_io *io = &active->session->engine->io;
     struct fsh_request *request;
-    int status = ask(session, errand, &request);
+    int status = ask(active, errand, &request);
 
     if (status != FRESHET_OK)
         return status;
     request->ticket = ticket;
-    request->fresh_connection = errand == FSH_ERRAND_REFRESH && session->policy.rotating;
+    request->fresh_connection = errand == FSH_ERRAND_REFRESH && active->session->policy->rotating;
     status = io->send(io->data, request);
     if (status != FRESHET_OK)
         fsh_engine_request_free(request);
@@ -165,7 +165,7 @@ void fsh_engine_send_call(struct fsh_call *call)
     };
     struct fsh_io *io = &call->session->engine->io;
     struct fsh_request *request;
-    int status = request_new(call->session, kinds[call->kind], &question, &request);
+    int status = request_new(call->session->active, kinds[call->kind], &question, &request);
 
     if (status != FRESHET_OK) {
         fsh_engine_finish(call, status, -1);
@@ -200,13 +200,14 @@ static enum fsh_result_kind result_kind(enum fsh_outcome outcome)
 
 /* The snapshot that a grant makes. A refresh without an ID token leaves the partners as they
  * were. */
-static int make_token(struct fsh_session *session, const struct fsh_request *request)
+static int make_token(struct fsh_active *active, const struct fsh_request *request)
 {
-    const struct fsh_profile *profile = session->engine->options.profile;
-    const struct fsh_core *core = &session->core;
-    const struct fsh_grant *grant = &session->grant;
-    bool keep = !grant->identified && session->token;
-    struct fsh_stamp sent_at = {core->started_at.ms, session->engine->io.boot};
+    const struct fsh_profile *profile = active->session->engine->options.profile;
+    const struct fsh_core *core = &active->core;
+    const struct fsh_grant *grant = &active->grant;
+    const struct fsh_token *before = active->session->token;
+    bool keep = !grant->identified && before;
+    struct fsh_stamp sent_at = {core->started_at.ms, active->session->engine->io.boot};
     struct fsh_secret value = {0};
     struct fsh_token *token;
     int status = fsh_profile_authorization(profile, &grant->access_token, &value);
@@ -215,13 +216,13 @@ static int make_token(struct fsh_session *session, const struct fsh_request *req
         status = fsh_token_new(
             core->record.incarnation + (request->kind == FSH_EXCHANGE_REFRESH ? 0 : 1),
             core->reserved, sent_at, grant->lifetime_ms, &value,
-            fsh_profile_partner_header(profile), keep ? session->token->partners : grant->partners,
-            keep ? session->token->partner_count : grant->partner_count, &token);
+            fsh_profile_partner_header(profile), keep ? before->partners : grant->partners,
+            keep ? before->partner_count : grant->partner_count, &token);
     fsh_base_secret_done(&value);
     if (status != FRESHET_OK)
         return status;
-    fsh_token_unref(session->made);
-    session->made = token;
+    fsh_token_unref(active->made);
+    active->made = token;
     return FRESHET_OK;
 }
 
@@ -239,7 +240,7 @@ static struct fsh_result result_of(const struct fsh_answer *answer)
     };
 }
 
-static struct fsh_result take_grant(struct fsh_session *session, const struct fsh_request *request,
+static struct fsh_result take_grant(struct fsh_active *active, const struct fsh_request *request,
                                     struct fsh_answer *answer)
 {
     struct fsh_result result = result_of(answer);
@@ -247,10 +248,10 @@ static struct fsh_result take_grant(struct fsh_session *session, const struct fs
 
     if (request->kind == FSH_EXCHANGE_PROBE || result.kind != FSH_RESULT_GRANT)
         return result;
-    fsh_profile_grant_done(&session->grant);
-    session->grant = answer->grant;
+    fsh_profile_grant_done(&active->grant);
+    active->grant = answer->grant;
     answer->grant = (struct fsh_grant){0};
-    status = make_token(session, request);
+    status = make_token(active, request);
     if (status != FRESHET_OK) {
         result.kind = FSH_RESULT_UNKNOWN;
         result.status = status;
@@ -258,29 +259,29 @@ static struct fsh_result take_grant(struct fsh_session *session, const struct fs
     return result;
 }
 
-static void answer_flight(struct fsh_session *session, const struct fsh_request *request,
+static void answer_flight(struct fsh_active *active, const struct fsh_request *request,
                           struct fsh_answer *answer)
 {
     struct fsh_result result;
     struct fsh_effects fx;
 
     fx.count = 0;
-    if (request->ticket != session->core.ticket && request->ticket != session->core.probe_ticket)
+    if (request->ticket != active->core.ticket && request->ticket != active->core.probe_ticket)
         return;
     if (answer->outcome == FSH_OUTCOME_CHALLENGE)
-        fsh_base_secret_move(&session->challenge_session, &answer->challenge_session);
+        fsh_base_secret_move(&active->challenge_session, &answer->challenge_session);
     if (answer->outcome != FSH_OUTCOME_GRANT)
-        fsh_engine_failure(session, answer->http_status, answer->code, answer->detail);
-    result = take_grant(session, request, answer);
-    fsh_core_answered(&session->core, fsh_engine_now(session->engine), request->ticket, &result,
-                      &fx);
-    fsh_engine_carry_out(session, &fx);
+        fsh_engine_failure(active, answer->http_status, answer->code, answer->detail);
+    result = take_grant(active, request, answer);
+    fsh_core_answered(&active->core, fsh_engine_now(active->session->engine), request->ticket,
+                      &result, &fx);
+    fsh_engine_carry_out(active, &fx);
 }
 
 static void answer_call(struct fsh_call *call, const struct fsh_request *request,
                         struct fsh_answer *answer)
 {
-    struct fsh_session *session = call->session;
+    struct fsh_active *active = call->session->active;
 
     if (answer->outcome == FSH_OUTCOME_GRANT) {
         call->mfa = answer->mfa;
@@ -288,27 +289,27 @@ static void answer_call(struct fsh_call *call, const struct fsh_request *request
         fsh_engine_finish(call, FRESHET_OK, -1);
         return;
     }
-    fsh_engine_failure(session, answer->http_status, answer->code, answer->detail);
+    fsh_engine_failure(active, answer->http_status, answer->code, answer->detail);
     if (answer->http_status == 401 && request->token)
-        fsh_engine_unauthorized(session, request->token->generation);
+        fsh_engine_unauthorized(call->session, request->token->generation);
     fsh_engine_finish(call, answer->status, answer->retry_after_ms);
 }
 
 void fsh_engine_answered(struct fsh_request *request, const struct fsh_reply *reply)
 {
-    struct fsh_session *session = request->session;
+    struct fsh_active *active = request->session->active;
     struct fsh_request copy = *request;
     struct fsh_answer answer;
 
-    fsh_profile_read(session->engine->options.profile, request->kind, reply,
-                     fsh_engine_now(session->engine).wall, &answer);
+    fsh_profile_read(active->session->engine->options.profile, request->kind, reply,
+                     fsh_engine_now(active->session->engine).wall, &answer);
     /* What follows may cancel the session's requests; this one is no longer among them. */
     copy.token = fsh_token_ref(request->token);
     fsh_engine_request_free(request);
     if (copy.call)
         answer_call(copy.call, &copy, &answer);
     else
-        answer_flight(session, &copy, &answer);
+        answer_flight(active, &copy, &answer);
     fsh_token_unref(copy.token);
     fsh_profile_answer_done(&answer);
 }

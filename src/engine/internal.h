@@ -4,7 +4,17 @@
 
 #include "engine/engine.h"
 
+#include <stdalign.h>
+
 /* What the files of the engine share. */
+
+struct fsh_shared_policy {
+    struct fsh_policy policy;
+    SLIST_ENTRY(fsh_shared_policy) in_engine;
+};
+
+/* Few enough to cost nothing, and enough that threads seldom meet. */
+#define FSH_LOCKS 16
 
 struct fsh_engine {
     struct fsh_engine_options options;
@@ -12,9 +22,15 @@ struct fsh_engine {
     struct fsh_gate gate;
     struct fsh_heap timers; /* of sessions and of calls */
     size_t timer_count;     /* that may be set at once */
-    uint64_t sessions_made;
+    uint32_t sessions_made;
     bool gate_opened;
     LIST_HEAD(, fsh_session) sessions;
+    LIST_HEAD(, fsh_active) active;
+    SLIST_HEAD(, fsh_active) touched; /* those that may have come to rest, or to their end */
+    SLIST_HEAD(, fsh_shared_policy) policies;
+    struct {
+        alignas(64) pthread_mutex_t lock;
+    } locks[FSH_LOCKS]; /* see fsh_engine_lock */
     struct fsh_ledger ledger;
 };
 
@@ -22,7 +38,31 @@ struct fsh_now fsh_engine_now(const struct fsh_engine *engine);
 
 /* Carries out what the core decided, asks for waiting callers again where that is due, and sets the
  * session's timer. */
-void fsh_engine_carry_out(struct fsh_session *session, const struct fsh_effects *fx);
+void fsh_engine_carry_out(struct fsh_active *active, const struct fsh_effects *fx);
+
+/* Wipes what a flight held. */
+void fsh_engine_forget(struct fsh_active *active);
+
+/* ---- session.c */
+
+/* NULL at rest. */
+static inline struct fsh_active *fsh_engine_active(const struct fsh_session *session)
+{
+    return session->resting ? NULL : session->active;
+}
+
+/* Makes it active, if it is not, until fsh_engine_settle, and does what other threads have said.
+ * NULL without memory: its timer tries again. */
+struct fsh_active *fsh_engine_heed(struct fsh_session *session);
+
+/* It may have come to rest, or to its end: fsh_engine_settle is to look. */
+void fsh_engine_touch(struct fsh_active *active);
+
+/* Folds away what is at rest, and ends what was closed. Nobody holds a session meanwhile. */
+void fsh_engine_settle(struct fsh_engine *engine);
+
+/* The session's timer rings. */
+void fsh_engine_session_fire(struct fsh_session *session);
 
 /* ---- calls.c */
 
@@ -33,7 +73,7 @@ void fsh_engine_finish(struct fsh_call *call, int status, int64_t retry_after_ms
 void fsh_engine_finish_all(struct fsh_calls *calls, int status);
 
 /* Asks the core again for every waiting caller. */
-void fsh_engine_ask_again(struct fsh_session *session);
+void fsh_engine_ask_again(struct fsh_active *active);
 
 /* A call's deadline has come. */
 void fsh_engine_call_late(struct fsh_call *call);
@@ -43,18 +83,17 @@ void fsh_engine_input_done(struct fsh_call_input *input);
 /* ---- exchange.c */
 
 /* Sends what the core asks for. FRESHET_OK, or a status of this machine: nothing was sent. */
-int fsh_engine_send(struct fsh_session *session, uint64_t ticket, enum fsh_errand errand);
+int fsh_engine_send(struct fsh_active *active, uint64_t ticket, enum fsh_errand errand);
 
 /* Sends an MFA call with the token in force, and ends the call with its answer. */
 void fsh_engine_send_call(struct fsh_call *call);
 
 /* Forgets the request of the flight, of the probe, or of a call (NULL: all). */
-void fsh_engine_cancel(struct fsh_session *session, bool (*which)(const struct fsh_request *));
+void fsh_engine_cancel(struct fsh_active *active, bool (*which)(const struct fsh_request *));
 void fsh_engine_request_free(struct fsh_request *request);
 
 /* Records why an exchange granted nothing, for the callers' errors. */
-void fsh_engine_failure(struct fsh_session *session, int http, const char *code,
-                        const char *detail);
+void fsh_engine_failure(struct fsh_active *active, int http, const char *code, const char *detail);
 
 /* ---- credentials.c */
 

@@ -14,12 +14,16 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#define RANDOM 32 /* numbers that are drawn at once: a system call costs more than a step */
+
 struct fsh_loop {
     struct fsh_engine *engine;
     struct fsh_http *http;
     int timer; /* a timerfd: it goes on through suspend, unlike the timeout of poll(2) */
     pthread_t thread;
     uint64_t boot;
+    uint64_t random[RANDOM]; /* those from `randoms` on are used up */
+    unsigned randoms;
 
     pthread_mutex_t lock; /* of the inbox */
     struct fsh_post *first;
@@ -34,11 +38,17 @@ struct fsh_loop {
 
 static struct fsh_now io_now(void *data)
 {
-    struct fsh_now now = {.mono = fsh_clock_mono(), .wall = fsh_clock_wall()};
+    struct fsh_loop *loop = data;
 
-    (void)data;
-    randombytes_buf(&now.random, sizeof(now.random));
-    return now;
+    if (loop->randoms == 0) {
+        randombytes_buf(loop->random, sizeof(loop->random));
+        loop->randoms = RANDOM;
+    }
+    return (struct fsh_now){
+        .mono = fsh_clock_mono(),
+        .wall = fsh_clock_wall(),
+        .random = loop->random[--loop->randoms],
+    };
 }
 
 void fsh_loop_post(struct fsh_loop *loop, struct fsh_post *post)
@@ -203,6 +213,7 @@ static int make_parts(struct fsh_loop *loop, const struct fsh_loop_options *opti
         .send = io_send,
         .cancel = io_cancel,
         .event = options->event,
+        .closed = options->closed,
         .event_data = options->event_data,
     };
     int status = fsh_http_new(&options->http, &loop->http, error);

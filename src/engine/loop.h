@@ -15,6 +15,7 @@ struct fsh_loop_options {
     struct fsh_http_options http;
     /* As in struct fsh_io; on the loop's thread. May be NULL. */
     void (*event)(void *data, struct fsh_session *session, const struct fsh_ledger_entry *entry);
+    void (*closed)(struct fsh_session *session);
     void *event_data;
 };
 

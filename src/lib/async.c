@@ -17,7 +17,6 @@ TAILQ_HEAD(operations, freshet_operation);
 
 /* One asynchronous call, from its being taken to its `done`. */
 struct freshet_operation {
-    struct fsh_call call; /* the engine's until `ended` */
     struct freshet_queue *queue;
     struct freshet_session *session; /* a reference */
     freshet_done_fn *done;
@@ -30,6 +29,7 @@ struct freshet_operation {
     bool cancelling; /* `cancel` is on its way to the engine, and makes it ready */
     bool canceled;
     TAILQ_ENTRY(freshet_operation) in_queue;
+    struct fsh_call call; /* the engine's until `ended` */
 };
 
 struct freshet_queue {
@@ -63,7 +63,7 @@ static void call_ended(struct fsh_call *call)
     struct freshet_operation *operation = fsh_container_of(call, struct freshet_operation, call);
 
     if (call->kind == FSH_CALL_ENSURE && call->status == FRESHET_OK &&
-        !fsh_view_read(&call->session->view, &operation->generation, &operation->token))
+        !fsh_engine_view(call->session, &operation->generation, &operation->token))
         call->status = fsh_base_fail(&call->error, FRESHET_ESIGNEDOUT, NULL);
     (void)pthread_mutex_lock(&operation->queue->lock);
     operation->ended = true;
@@ -110,28 +110,25 @@ void freshet_operation_cancel(struct freshet_operation *operation)
 static void operation_free(struct freshet_operation *operation)
 {
     fsh_lib_call_done(&operation->call);
-    fsh_lib_session_unref(operation->session);
+    fsh_engine_session_unref(&operation->session->engine);
     free(operation);
 }
 
 static void deliver(struct freshet_operation *operation)
 {
-    freshet_done_fn *done = operation->done;
-    void *data = operation->data;
     struct freshet_freshness freshness = {0};
-    struct freshet_error error = operation->call.error;
+    struct freshet_error *error = &operation->call.error;
     int status = operation->call.status;
     bool ensured = operation->call.kind == FSH_CALL_ENSURE;
 
     if (operation->canceled)
-        status = fsh_base_fail(&error, FRESHET_ECANCELED, NULL);
-    else if (atomic_load(&operation->session->closed))
-        status = fsh_base_fail(&error, FRESHET_ECLOSED, NULL);
+        status = fsh_base_fail(error, FRESHET_ECANCELED, NULL);
+    else if (atomic_load(&operation->session->engine.closed))
+        status = fsh_base_fail(error, FRESHET_ECLOSED, NULL);
     if (ensured && status == FRESHET_OK)
         fsh_lib_tell(operation->generation, &operation->token, fsh_clock_mono(), &freshness);
-    operation_free(operation);
-    done(data, status, ensured && status == FRESHET_OK ? &freshness : NULL,
-         status == FRESHET_OK ? NULL : &error);
+    operation->done(operation->data, status, ensured && status == FRESHET_OK ? &freshness : NULL,
+                    status == FRESHET_OK ? NULL : error);
 }
 
 /* ---- queues ------------------------------------------------------------------------------ */
@@ -180,10 +177,14 @@ int freshet_queue_dispatch(struct freshet_queue *queue)
     queue->ready_count = 0;
     (void)eventfd_read(queue->fd, &value);
     (void)pthread_mutex_unlock(&queue->lock);
-    while ((operation = TAILQ_FIRST(&batch))) {
-        TAILQ_REMOVE(&batch, operation, in_queue);
+    TAILQ_FOREACH (operation, &batch, in_queue) {
         deliver(operation);
         delivered++;
+    }
+    /* Nobody waits for this part. */
+    while ((operation = TAILQ_FIRST(&batch))) {
+        TAILQ_REMOVE(&batch, operation, in_queue);
+        operation_free(operation);
     }
     return delivered;
 }
@@ -241,7 +242,8 @@ static int operation_new(struct freshet_session *session, struct freshet_queue *
     if (!operation)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     operation->queue = queue;
-    operation->session = fsh_lib_session_ref(session);
+    operation->session = session;
+    fsh_engine_session_ref(&session->engine);
     operation->done = done;
     operation->data = data;
     operation->call.done = call_ended;
@@ -306,7 +308,7 @@ int freshet_ensure_fresh_async(struct freshet_session *session, const struct fre
         return status;
     fsh_lib_make_ensure(demand, &operation->call);
     at_hand = fsh_lib_at_hand(session, demand, NULL) &&
-              fsh_view_read(&session->engine->view, &operation->generation, &operation->token);
+              fsh_engine_view(&session->engine, &operation->generation, &operation->token);
     return take(operation, FRESHET_OK, demand ? demand->timeout_ms : 0, at_hand, ret_operation,
                 error);
 }

@@ -29,15 +29,15 @@ bool fsh_lib_at_hand(struct freshet_session *session, const struct freshet_deman
 
     /* Who has just reported a 401 must not get the same token again: what is on its way to the
      * engine is looked at before what the engine has published. */
-    reported = atomic_load_explicit(&session->engine->reported, memory_order_acquire);
-    if (!fsh_view_read(&session->engine->view, &generation, &token) || reported == generation)
+    reported = atomic_load_explicit(&session->engine.reported, memory_order_acquire);
+    if (!fsh_engine_view(&session->engine, &generation, &token) || reported == generation)
         return false;
     now = fsh_clock_mono();
     if (now.ms >= token.threshold_at.ms || (demand && demand->min_valid_ms > 0)) {
         if (!fsh_core_satisfies(&token, now, demand ? demand->min_valid_ms : 0))
             return false;
         if (now.ms >= token.threshold_at.ms)
-            fsh_engine_poke(session->engine);
+            fsh_engine_poke(&session->engine);
     }
     fsh_lib_tell(generation, &token, now, ret_freshness);
     return true;
@@ -62,7 +62,7 @@ static int wait_for_token(struct freshet_session *session, const struct freshet_
     if (status != FRESHET_OK)
         return status;
     /* Between the engine's word and here it may have been signed out again. */
-    if (!fsh_view_read(&session->engine->view, &generation, &token))
+    if (!fsh_engine_view(&session->engine, &generation, &token))
         return fsh_base_fail(error, FRESHET_ESIGNEDOUT, NULL);
     fsh_lib_tell(generation, &token, fsh_clock_mono(), ret_freshness);
     return FRESHET_OK;
@@ -82,7 +82,7 @@ int freshet_unauthorized(struct freshet_session *session, uint64_t generation)
 {
     if (fsh_lib_forked(session->freshet))
         return FRESHET_EFORKED;
-    fsh_engine_unauthorized(session->engine, generation);
+    fsh_engine_unauthorized(&session->engine, generation);
     return FRESHET_OK;
 }
 
@@ -113,16 +113,18 @@ void fsh_lib_call_done(struct fsh_call *call)
 int fsh_lib_make_sign_in(struct freshet_session *session, const char *username,
                          const char *password, struct fsh_call *call, struct freshet_error *error)
 {
-    const struct fsh_credentials *own = &session->engine->credentials;
+    const struct fsh_credentials *own = session->engine.credentials;
     int status;
 
     call->kind = FSH_CALL_SIGN_IN;
     if (!username && !own->username)
         return fsh_base_fail(error, FRESHET_EINVAL,
-                             "session %s has no username of its own: pass one", session->name);
+                             "session %s has no username of its own: pass one",
+                             session->engine.name);
     if (!password && !own->password && !own->password_file)
         return fsh_base_fail(error, FRESHET_EINVAL,
-                             "session %s has no password of its own: pass one", session->name);
+                             "session %s has no password of its own: pass one",
+                             session->engine.name);
     status = fsh_lib_copy_text(username, FSH_CREDENTIAL_MAX, "username", &call->in.username, error);
     if (status == FRESHET_OK)
         status =

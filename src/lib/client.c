@@ -126,6 +126,7 @@ static int start(struct freshet *freshet, const struct freshet_options *options,
         .engine.profile = fsh_profile_find(options->profile),
         .http = {options->url, options->ca_file, options->proxy},
         .event = fsh_lib_event,
+        .closed = fsh_lib_session_closed,
         .event_data = freshet,
     };
     int status;
@@ -250,7 +251,7 @@ static int64_t patience(int64_t timeout_ms)
 
 void fsh_lib_submit(struct freshet_session *session, struct fsh_call *call, int64_t timeout_ms)
 {
-    call->session = session->engine;
+    call->session = &session->engine;
     call->deadline = fsh_mono_add(fsh_clock_mono(), patience(timeout_ms));
     call->post.run = call_run;
     fsh_loop_post(session->freshet->loop, &call->post);

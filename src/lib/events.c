@@ -128,7 +128,7 @@ int freshet_explain(struct freshet_session *session, struct freshet_ledger_entry
     ledger = fsh_engine_ledger(fsh_loop_engine(session->freshet->loop));
     if (room > sizeof(entries) / sizeof(entries[0]))
         room = sizeof(entries) / sizeof(entries[0]);
-    count = fsh_engine_ledger_read(ledger, session->engine->number, entries, room);
+    count = fsh_engine_ledger_read(ledger, session->engine.number, entries, room);
     for (size_t i = 0; i < count; i++)
         ret_entries[i] = public_entry(&entries[i]);
     *ret_count = count;

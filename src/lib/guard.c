@@ -11,9 +11,10 @@
 void fsh_lib_guard_init(struct fsh_guard *guard, struct freshet_session *session, CURL *easy,
                         struct curl_slist *own)
 {
+    fsh_engine_session_ref(&session->engine);
     *guard = (struct fsh_guard){
         .easy = easy,
-        .session = fsh_lib_session_ref(session),
+        .session = session,
         .origins = fsh_lib_origins_ref(session->freshet->origins),
         .own = own,
     };
@@ -21,7 +22,7 @@ void fsh_lib_guard_init(struct fsh_guard *guard, struct freshet_session *session
 
 void fsh_lib_guard_done(struct fsh_guard *guard)
 {
-    fsh_lib_session_unref(guard->session);
+    fsh_engine_session_unref(&guard->session->engine);
     fsh_lib_origins_unref(guard->origins);
     *guard = (struct fsh_guard){0};
 }
@@ -188,7 +189,7 @@ static void attribute(const struct fsh_guard *guard)
 {
     long http_status = 0;
 
-    if (!guard->sent || guard->refusal != FRESHET_OK || atomic_load(&guard->session->closed))
+    if (!guard->sent || guard->refusal != FRESHET_OK || atomic_load(&guard->session->engine.closed))
         return;
     (void)curl_easy_getinfo(guard->easy, CURLINFO_RESPONSE_CODE, &http_status);
     if (http_status == 401)

@@ -59,14 +59,17 @@ static int no_partner(int status, const struct fsh_token *token, const char *nam
 static int choose(struct freshet_session *session, const char *partner,
                   const struct fsh_token *token, size_t *ret_index, struct freshet_error *error)
 {
+    pthread_mutex_t *lock = fsh_engine_lock(&session->engine);
+    const struct fsh_partner *own;
     int status;
 
-    (void)pthread_mutex_lock(&session->lock);
-    status = fsh_core_partner(token->partners, token->partner_count, partner, session->setting,
-                              session->preset, ret_index);
-    (void)pthread_mutex_unlock(&session->lock);
+    (void)pthread_mutex_lock(lock);
+    own = session->partner;
+    status = fsh_core_partner(token->partners, token->partner_count, partner,
+                              own ? own->setting : NULL, own ? own->preset : NULL, ret_index);
+    (void)pthread_mutex_unlock(lock);
     if (status != FRESHET_OK)
-        return no_partner(status, token, session->name, error);
+        return no_partner(status, token, session->engine.name, error);
     return FRESHET_OK;
 }
 
@@ -79,12 +82,12 @@ int freshet_headers_get(struct freshet_session *session, const char *partner,
 
     if (fsh_lib_forked(session->freshet))
         return fsh_base_fail(error, FRESHET_EFORKED, NULL);
-    token = fsh_engine_token(session->engine);
+    token = fsh_engine_token(&session->engine);
     if (!token || !usable(token)) {
         fsh_token_unref(token);
         return fsh_base_fail(error, FRESHET_EUNAVAILABLE,
                              "session %s has no usable token; call freshet_ensure_fresh first",
-                             session->name);
+                             session->engine.name);
     }
     status = choose(session, partner, token, &index, error);
     if (status != FRESHET_OK) {

@@ -45,17 +45,18 @@ struct freshet {
     struct fsh_events events;
 };
 
-/* The program's half of a session. It goes with its last reference, one of which is the engine's
- * half; after `closed` only the fields below it may be used. */
+/* Which partner id a session's requests bear when the call names none. */
+struct fsh_partner {
+    char *setting; /* that the program set, or NULL */
+    char *preset;  /* of the options, or NULL */
+};
+
+/* A session as the program holds it. It goes with its last reference, of which the engine has one
+ * until it is `closed`. */
 struct freshet_session {
+    struct fsh_session engine; /* first: see struct fsh_session_options */
     struct freshet *freshet;
-    struct fsh_session *engine;
-    atomic_bool closed;
-    atomic_uint references;
-    char *name;
-    char *preset; /* partner id of the options, or NULL */
-    pthread_mutex_t lock;
-    char *setting; /* partner id that the program set, or NULL */
+    struct fsh_partner *partner; /* under fsh_engine_lock; NULL: nothing is chosen */
 };
 
 #define FSH_ALIVE 0x46526573u
@@ -68,8 +69,8 @@ static inline bool fsh_lib_forked(const struct freshet *freshet)
 /* Runs `fn(data)` on the engine's thread and returns when it is done. */
 void fsh_lib_on_engine(struct freshet *freshet, void (*fn)(void *data), void *data);
 
-struct freshet_session *fsh_lib_session_ref(struct freshet_session *session);
-void fsh_lib_session_unref(struct freshet_session *session);
+/* For struct fsh_loop_options. */
+void fsh_lib_session_closed(struct fsh_session *session);
 
 /* ---- calls: the fields kind, in and min_valid_ms are set by the makers below ---- */
 

@@ -50,27 +50,40 @@ static int copy(const char *text, char **ret_text)
     return text && !*ret_text ? FRESHET_ENOMEM : FRESHET_OK;
 }
 
-struct freshet_session *fsh_lib_session_ref(struct freshet_session *session)
+/* ---- the partner ------------------------------------------------------------------------- */
+
+static void partner_free(struct fsh_partner *partner)
 {
-    atomic_fetch_add_explicit(&session->references, 1, memory_order_relaxed);
-    return session;
+    if (!partner)
+        return;
+    free(partner->setting);
+    free(partner->preset);
+    free(partner);
 }
 
-void fsh_lib_session_unref(struct freshet_session *session)
+/* NULL when nothing is preset. */
+static int partner_new(const char *preset, struct fsh_partner **ret_partner)
 {
-    /* The last one must see all that others did with it before it frees. */
-    if (atomic_fetch_sub_explicit(&session->references, 1, memory_order_acq_rel) != 1)
-        return;
-    (void)pthread_mutex_destroy(&session->lock);
-    free(session->name);
-    free(session->preset);
-    free(session->setting);
-    free(session);
+    struct fsh_partner *partner = NULL;
+
+    if (preset) {
+        partner = calloc(1, sizeof(*partner));
+        if (!partner || copy(preset, &partner->preset) != FRESHET_OK) {
+            partner_free(partner);
+            return FRESHET_ENOMEM;
+        }
+    }
+    *ret_partner = partner;
+    return FRESHET_OK;
 }
+
+/* ---- opening ----------------------------------------------------------------------------- */
 
 struct opening {
-    struct freshet_session *session;
+    struct freshet *freshet;
     struct fsh_session_options options;
+    struct fsh_partner *partner; /* moved from when the session is made */
+    struct freshet_session *session;
     struct freshet_error *error;
     int status;
 };
@@ -78,52 +91,26 @@ struct opening {
 static void open_on_engine(void *data)
 {
     struct opening *opening = data;
-    struct freshet_session *session = opening->session;
+    struct fsh_session *engine;
 
-    opening->status = fsh_engine_session_open(fsh_loop_engine(session->freshet->loop),
-                                              &opening->options, &session->engine, opening->error);
+    opening->status = fsh_engine_session_open(fsh_loop_engine(opening->freshet->loop),
+                                              &opening->options, &engine, opening->error);
+    if (opening->status != FRESHET_OK)
+        return;
+    opening->session = fsh_container_of(engine, struct freshet_session, engine);
+    opening->session->freshet = opening->freshet;
+    opening->session->partner = opening->partner;
+    opening->partner = NULL;
 }
 
-/* The engine's half goes when what is in the air has landed, and with it its reference. */
-static void closed(void *data)
+/* What is in the air has landed. */
+void fsh_lib_session_closed(struct fsh_session *session)
 {
-    struct freshet_session *session = data;
+    struct freshet_session *own = fsh_container_of(session, struct freshet_session, engine);
 
     atomic_store(&session->closed, true);
-    fsh_lib_session_unref(session);
-}
-
-static int open_engine_session(struct freshet_session *session,
-                               const struct freshet_session_options *options,
-                               struct freshet_error *error)
-{
-    struct opening opening = {
-        .session = session,
-        .options =
-            {
-                .name = session->name,
-                .service = options->kind == FRESHET_SERVICE,
-                .background = !options->on_demand,
-                .first_party = options->first_party,
-                .threshold_ms = session->freshet->threshold_ms,
-                .sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS,
-                .closed = closed,
-                .closed_data = session,
-                .credentials = {.password = options->password,
-                                .password_data = options->password_data},
-            },
-        .error = error,
-    };
-    struct fsh_credentials *credentials = &opening.options.credentials;
-
-    if (copy(options->username, &credentials->username) != FRESHET_OK ||
-        copy(options->password_file, &credentials->password_file) != FRESHET_OK)
-        opening.status = fsh_base_fail(error, FRESHET_ENOMEM, NULL);
-    else
-        fsh_lib_on_engine(session->freshet, open_on_engine, &opening);
-    /* Empty when the engine has taken them over. */
-    fsh_engine_credentials_done(credentials);
-    return opening.status;
+    partner_free(own->partner);
+    own->partner = NULL;
 }
 
 int freshet_session_open(struct freshet *freshet, const char *name,
@@ -131,7 +118,8 @@ int freshet_session_open(struct freshet *freshet, const char *name,
                          struct freshet_session **ret_session, struct freshet_error *error)
 {
     struct freshet_session_options known = FRESHET_SESSION_OPTIONS_INIT;
-    struct freshet_session *session;
+    struct opening opening = {.freshet = freshet, .error = error};
+    struct fsh_credentials *credentials = &opening.options.credentials;
     int status;
 
     if (fsh_lib_forked(freshet))
@@ -143,51 +131,55 @@ int freshet_session_open(struct freshet *freshet, const char *name,
     status = read_options(options, &known, error);
     if (status != FRESHET_OK)
         return status;
-    session = calloc(1, sizeof(*session));
-    if (!session)
-        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
-    session->freshet = freshet;
-    atomic_init(&session->references, 1);
-    (void)pthread_mutex_init(&session->lock, NULL);
-    if (copy(name, &session->name) != FRESHET_OK ||
-        copy(known.partner_id, &session->preset) != FRESHET_OK)
-        status = fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    opening.options = (struct fsh_session_options){
+        .name = name,
+        .size = sizeof(struct freshet_session),
+        .service = known.kind == FRESHET_SERVICE,
+        .background = !known.on_demand,
+        .first_party = known.first_party,
+        .threshold_ms = freshet->threshold_ms,
+        .sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS,
+        .credentials = {.password = known.password, .password_data = known.password_data},
+    };
+    if (copy(known.username, &credentials->username) != FRESHET_OK ||
+        copy(known.password_file, &credentials->password_file) != FRESHET_OK ||
+        partner_new(known.partner_id, &opening.partner) != FRESHET_OK)
+        opening.status = fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     else
-        status = open_engine_session(session, &known, error);
-    if (status != FRESHET_OK) {
-        fsh_lib_session_unref(session);
-        return status;
-    }
-    *ret_session = session;
-    return FRESHET_OK;
+        fsh_lib_on_engine(freshet, open_on_engine, &opening);
+    /* Empty when the session has taken them over. */
+    fsh_engine_credentials_done(credentials);
+    partner_free(opening.partner);
+    if (opening.status == FRESHET_OK)
+        *ret_session = opening.session;
+    return opening.status;
 }
 
 static void close_on_engine(void *data)
 {
     struct freshet_session *session = data;
 
-    fsh_engine_session_close(session->engine);
+    fsh_engine_session_close(&session->engine);
 }
 
 void freshet_session_close(struct freshet_session *session)
 {
     if (!session || fsh_lib_forked(session->freshet))
         return;
-    atomic_store(&session->closed, true);
+    atomic_store(&session->engine.closed, true);
     fsh_lib_on_engine(session->freshet, close_on_engine, session);
 }
 
 const char *freshet_session_name(const struct freshet_session *session)
 {
-    return session->name;
+    return session->engine.name;
 }
-
-/* ---- the partner --------------------------------------------------------------------------- */
 
 int freshet_partner_set(struct freshet_session *session, const char *partner)
 {
+    pthread_mutex_t *lock;
     char *setting;
-    char *before;
+    int status = FRESHET_OK;
 
     if (fsh_lib_forked(session->freshet))
         return FRESHET_EFORKED;
@@ -195,12 +187,21 @@ int freshet_partner_set(struct freshet_session *session, const char *partner)
         return FRESHET_EINVAL;
     if (copy(partner, &setting) != FRESHET_OK)
         return FRESHET_ENOMEM;
-    (void)pthread_mutex_lock(&session->lock);
-    before = session->setting;
-    session->setting = setting;
-    (void)pthread_mutex_unlock(&session->lock);
-    free(before);
-    return FRESHET_OK;
+    lock = fsh_engine_lock(&session->engine);
+    (void)pthread_mutex_lock(lock);
+    if (!session->partner && setting)
+        session->partner = calloc(1, sizeof(*session->partner));
+    if (session->partner) {
+        char *before = session->partner->setting;
+
+        session->partner->setting = setting;
+        setting = before;
+    } else if (setting) {
+        status = FRESHET_ENOMEM;
+    }
+    (void)pthread_mutex_unlock(lock);
+    free(setting);
+    return status;
 }
 
 /* ---- status ------------------------------------------------------------------------------ */
@@ -224,16 +225,18 @@ static enum freshet_phase public_phase(enum fsh_phase phase)
 static void look_on_engine(void *data)
 {
     struct looking *looking = data;
-    struct fsh_session *engine = looking->session->engine;
-    const struct fsh_core *core = &engine->core;
+    struct fsh_session *engine = &looking->session->engine;
+    struct fsh_core core;
     struct fsh_mono now = fsh_clock_mono();
-    struct fsh_mono wake = fsh_core_wake_at(core);
+    struct fsh_mono wake;
     struct freshet_session_status *ret = looking->ret_status;
 
+    fsh_engine_core(engine, &core);
+    wake = fsh_core_wake_at(&core);
     *ret = (struct freshet_session_status){
-        .phase = public_phase(core->record.phase),
-        .usable = fsh_core_usable(core, now),
-        .challenge = core->challenge ? core->challenge : core->record.parked,
+        .phase = public_phase(core.record.phase),
+        .usable = fsh_core_usable(&core, now),
+        .challenge = core.challenge ? core.challenge : core.record.parked,
         .age_ms = -1,
         .next_ms = wake.ms == FSH_NEVER.ms ? -1
                    : wake.ms > now.ms      ? wake.ms - now.ms
@@ -245,10 +248,10 @@ static void look_on_engine(void *data)
         .ended = atomic_load(&engine->counters.ended),
         .partners = engine->token ? engine->token->partner_count : 0,
     };
-    ret->status = ret->usable ? FRESHET_OK : fsh_core_why(core);
-    if (core->published) {
-        fsh_lib_tell(core->published, &core->token, now, &ret->freshness);
-        ret->age_ms = fsh_mono_until(core->token.sent_at, now);
+    ret->status = ret->usable ? FRESHET_OK : fsh_core_why(&core);
+    if (core.published) {
+        fsh_lib_tell(core.published, &core.token, now, &ret->freshness);
+        ret->age_ms = fsh_mono_until(core.token.sent_at, now);
     }
 }
 

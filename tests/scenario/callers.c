@@ -86,10 +86,12 @@ static struct caller *caller_new(struct scenario *scenario, const json_t *step)
 static void told(struct fsh_call *call)
 {
     struct caller *caller = fsh_container_of(call, struct caller, call);
+    struct fsh_core core;
 
     caller->done = true;
     caller->gone = caller->actor->dying;
-    caller->generation = call->session->core.published;
+    fsh_engine_core(call->session, &core);
+    caller->generation = core.published;
     scenario_check_caller(caller);
 }
 
@@ -110,7 +112,7 @@ static void take_secret(struct scenario *scenario, const json_t *step, const cha
 static void take_input(struct scenario *scenario, const json_t *step, struct caller *caller)
 {
     struct fsh_call_input *in = &caller->call.in;
-    bool service = caller->actor->session->policy.service;
+    bool service = caller->actor->session->policy->service;
     const char *username = scenario_text_of(step, "username", service ? NULL : "ann");
 
     in->mfa_enabled = -1;
@@ -219,12 +221,14 @@ static int choose(struct scenario *scenario, const json_t *step, struct caller *
     struct fsh_session *session = caller->actor->session;
     const char *url = scenario_text_of(step, "url", NULL);
     const struct fsh_token *token = session->token;
+    struct fsh_core core;
     size_t index = 0;
     int status = FRESHET_OK;
 
     if (url)
         status = fsh_engine_origins_check(&scenario->origins, url, &caller->call.error);
-    if (status == FRESHET_OK && (!token || !fsh_core_usable(&session->core, scenario->mono)))
+    fsh_engine_core(session, &core);
+    if (status == FRESHET_OK && (!token || !fsh_core_usable(&core, scenario->mono)))
         status = FRESHET_EUNAVAILABLE;
     if (status == FRESHET_OK)
         status = fsh_core_partner(token->partners, token->partner_count,

@@ -122,7 +122,7 @@ static void check_sign_in(const struct actor *actor)
     struct scenario *scenario = actor->scenario;
     int64_t since = scenario->wall.ms - scenario->signed_in_at.ms;
 
-    if (actor->session->core.command != FSH_ERRAND_NONE)
+    if (actor->session->active->core.command != FSH_ERRAND_NONE)
         return;
     if (scenario->signed_in_once && !scenario->unsteady && since < FSH_SIGN_IN_PAUSE_MS)
         scenario_problem(scenario, "always: two automatic sign-ins within 30 s");
@@ -141,7 +141,7 @@ void scenario_check_send(struct actor *actor, const struct fsh_request *request)
     check_alone(actor);
     if (request->kind == FSH_EXCHANGE_SIGN_IN)
         check_sign_in(actor);
-    if (request->kind == FSH_EXCHANGE_REFRESH && request->session->policy.rotating &&
+    if (request->kind == FSH_EXCHANGE_REFRESH && request->session->policy->rotating &&
         !request->fresh_connection)
         scenario_problem(actor->scenario, "always: a rotating refresh on a used connection");
 }
@@ -173,14 +173,15 @@ void scenario_check_change(struct actor *actor, const struct fsh_record *before,
 void scenario_check_caller(const struct caller *caller)
 {
     const struct fsh_call *call = &caller->call;
-    const struct fsh_core *core = &call->session->core;
     struct scenario *scenario = caller->scenario;
+    struct fsh_core core;
 
+    fsh_engine_core(call->session, &core);
     if (call->status != FRESHET_OK &&
         (tells(scenario, call->error.message) || tells(scenario, call->error.code)))
         scenario_problem(scenario, "always: a secret is in the error of %s", caller->name);
     if (call->status == FRESHET_OK && call->kind == FSH_CALL_ENSURE &&
-        (!fsh_core_usable(core, scenario->mono) || !call->session->token))
+        (!fsh_core_usable(&core, scenario->mono) || !call->session->token))
         scenario_problem(scenario, "always: %s was told OK without a usable token", caller->name);
 }
 
@@ -191,7 +192,7 @@ static void check_waiting(struct scenario *scenario)
     TAILQ_FOREACH (caller, &scenario->callers, in_list) {
         if (!caller->done && !caller->actor->paused && caller->call.kind == FSH_CALL_ENSURE &&
             caller->call.min_valid_ms == 0 &&
-            fsh_core_usable(&caller->call.session->core, scenario->mono))
+            fsh_core_usable(&caller->call.session->active->core, scenario->mono))
             scenario_problem(scenario, "always: %s waits though a usable token is there",
                              caller->name);
     }
@@ -205,11 +206,12 @@ static void check_waiting(struct scenario *scenario)
 static void check_view(struct scenario *scenario, struct fsh_session *session)
 {
     struct fsh_freshness token;
+    struct fsh_core core;
     uint64_t seen = 0;
 
-    (void)fsh_view_read(&session->view, &seen, &token);
-    if (seen != session->core.published ||
-        seen != (session->token ? session->token->generation : 0))
+    (void)fsh_engine_view(session, &seen, &token);
+    fsh_engine_core(session, &core);
+    if (seen != core.published || seen != (session->token ? session->token->generation : 0))
         scenario_problem(scenario, "always: other threads see another generation");
 }
 
@@ -233,9 +235,13 @@ static void check_snapshot(struct scenario *scenario, const struct fsh_token *to
 /* The refresh token is in the clear during its flight only. */
 static void check_forgotten(struct scenario *scenario, const struct fsh_session *session)
 {
-    if (!fsh_core_flying(&session->core) && session->core.step == FSH_STEP_IDLE &&
-        (!fsh_base_secret_empty(&session->leased.refresh_token) ||
-         !fsh_base_secret_empty(&session->grant.refresh_token)))
+    const struct fsh_active *active = session->active;
+
+    if (session->resting)
+        return;
+    if (!fsh_core_flying(&active->core) && active->core.step == FSH_STEP_IDLE &&
+        (!fsh_base_secret_empty(&active->leased.refresh_token) ||
+         !fsh_base_secret_empty(&active->grant.refresh_token)))
         scenario_problem(scenario, "always: a refresh token is kept after its flight");
 }
 

@@ -275,10 +275,12 @@ static void expect_session(struct scenario *scenario, const json_t *expected)
     };
     const json_t *ended = json_object_get(expected, "ended");
     struct fsh_session *session = scenario_actor(scenario, expected)->session;
+    struct fsh_core core;
 
     if (!scenario_keys(scenario, "session", expected, keys))
         return;
-    expect_state(scenario, &session->core, expected);
+    fsh_engine_core(session, &core);
+    expect_state(scenario, &core, expected);
     if (ended)
         expect_count(
             scenario, "ended",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The engine's promises to whoever gives it an inbox. */
+/* The engine's promises to whoever gives it an inbox, and to the memory that it lives in. */
 
 #include "engine/engine.h"
 #include "store/memory/memory.h"
@@ -13,6 +13,17 @@
 #include <string.h>
 
 #define POSTS 32
+
+/* Memory runs out. */
+static bool exhausted;
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return exhausted ? NULL : __real_calloc(count, size);
+}
 
 /* An inbox that remembers what waits in it, and runs it when told to. */
 struct world {
@@ -125,6 +136,19 @@ static void sign_in(struct world *world, long seconds)
     run_posts(world);
     grant(world, seconds);
     assert_int_equal(world->status, FRESHET_OK);
+}
+
+static void answer(struct world *world, int http_status, const char *body)
+{
+    struct fsh_reply reply = {.complete = true, .sent = true, .http_status = http_status};
+
+    reply.body = body;
+    reply.body_len = strlen(body);
+    assert_non_null(world->request);
+    fsh_engine_answered(world->request, &reply);
+    world->request = NULL;
+    run_posts(world);
+    fsh_engine_run(world->engine);
 }
 
 static void setup(struct world *world)
@@ -274,7 +298,7 @@ static bool read_once(struct fsh_session *session, uint64_t *latest)
     uint64_t generation;
     bool good;
 
-    if (!fsh_view_read(&session->view, &generation, &times))
+    if (!fsh_engine_view(session, &generation, &times))
         return false;
     token = fsh_engine_token(session);
     good = generation >= *latest && token && token->generation >= generation &&
@@ -340,6 +364,242 @@ static void threads_read_poke_and_report_while_tokens_come_and_go(void **state)
     teardown(&world);
 }
 
+/* ---- at rest ----------------------------------------------------------------------------- */
+
+static const char granted[] = "{\"AccessToken\":\"b\",\"ExpiresIn\":3600}";
+
+/* Signed in, and nothing goes on. */
+static void setup_at_rest(struct world *world)
+{
+    setup(world);
+    sign_in(world, 3600);
+    world->request = NULL;
+    fsh_engine_run(world->engine);
+    assert_true(world->session->resting);
+}
+
+static void pass(struct world *world, int64_t ms)
+{
+    world->mono.ms += ms;
+    fsh_engine_run(world->engine);
+    run_posts(world);
+}
+
+static uint64_t generation_in_force(struct world *world)
+{
+    uint64_t generation = 0;
+    struct fsh_freshness token;
+
+    (void)fsh_engine_view(world->session, &generation, &token);
+    return generation;
+}
+
+static void a_session_at_rest_serves_and_rests_again(void **state)
+{
+    struct fsh_call call = {.kind = FSH_CALL_ENSURE};
+    struct world world;
+    struct fsh_token *token;
+    struct fsh_core core;
+
+    (void)state;
+    setup_at_rest(&world);
+    token = fsh_engine_token(world.session);
+    assert_int_equal(token->generation, 1);
+    fsh_token_unref(token);
+    fsh_engine_core(world.session, &core);
+    assert_int_equal(core.record.phase, FSH_PHASE_LIVE);
+    assert_int_equal(core.published, 1);
+    begin(&world, &call);
+    assert_int_equal(world.status, FRESHET_OK);
+    fsh_engine_run(world.engine);
+    assert_true(world.session->resting);
+    teardown(&world);
+}
+
+static void a_session_at_rest_is_refreshed_and_rests_again(void **state)
+{
+    struct world world;
+
+    (void)state;
+    setup_at_rest(&world);
+    world.mono.ms += INT64_C(56) * 60000;
+    fsh_engine_poke(world.session);
+    run_posts(&world);
+    answer(&world, 200, granted);
+    assert_int_equal(generation_in_force(&world), 2);
+    assert_true(world.session->resting);
+    /* The next one begins like the first. */
+    world.mono.ms += INT64_C(56) * 60000;
+    fsh_engine_poke(world.session);
+    run_posts(&world);
+    assert_int_equal(world.request->kind, FSH_EXCHANGE_REFRESH);
+    teardown(&world);
+}
+
+static void a_failure_is_kept_until_it_is_made_good(void **state)
+{
+    struct fsh_call call = {.kind = FSH_CALL_ENSURE, .deadline = {0}};
+    struct world world;
+
+    (void)state;
+    setup_at_rest(&world);
+    world.mono.ms += INT64_C(3600) * 1000;
+    begin(&world, &call);
+    run_posts(&world);
+    answer(&world, 503, "{}");
+    assert_false(world.session->resting);
+    pass(&world, 2000);
+    assert_int_equal(world.status, FRESHET_EUNAVAILABLE);
+    assert_int_equal(call.error.http_status, 503);
+    pass(&world, 60000);
+    begin(&world, &call);
+    run_posts(&world);
+    answer(&world, 200, granted);
+    assert_int_equal(world.status, FRESHET_OK);
+    assert_true(world.session->resting);
+    teardown(&world);
+}
+
+static void who_calls_without_memory_is_told(void **state)
+{
+    struct fsh_call call = {.kind = FSH_CALL_ENSURE};
+    struct world world;
+
+    (void)state;
+    setup_at_rest(&world);
+    exhausted = true;
+    begin(&world, &call);
+    exhausted = false;
+    assert_int_equal(world.status, FRESHET_ENOMEM);
+    begin(&world, &call);
+    assert_int_equal(world.status, FRESHET_OK);
+    teardown(&world);
+}
+
+static void a_report_without_memory_is_not_lost(void **state)
+{
+    struct world world;
+
+    (void)state;
+    setup_at_rest(&world);
+    exhausted = true;
+    fsh_engine_unauthorized(world.session, 1);
+    run_posts(&world);
+    assert_true(world.session->resting);
+    assert_int_equal(generation_in_force(&world), 1);
+    pass(&world, 1000);
+    assert_int_equal(generation_in_force(&world), 1); /* still without */
+    exhausted = false;
+    pass(&world, 1000);
+    assert_int_equal(generation_in_force(&world), 0);
+    teardown(&world);
+}
+
+/* The report goes first, or the caller would get the token that it has just reported. */
+static void who_calls_after_a_report_without_memory_does_not_overtake_it(void **state)
+{
+    struct fsh_call call = {.kind = FSH_CALL_ENSURE};
+    struct world world;
+
+    (void)state;
+    setup_at_rest(&world);
+    exhausted = true;
+    fsh_engine_unauthorized(world.session, 1);
+    run_posts(&world);
+    exhausted = false;
+    begin(&world, &call);
+    run_posts(&world);
+    assert_int_equal(world.status, FRESHET_EENDED);
+    teardown(&world);
+}
+
+static void a_poke_without_memory_is_not_lost(void **state)
+{
+    struct world world;
+
+    (void)state;
+    setup_at_rest(&world);
+    world.mono.ms += INT64_C(56) * 60000;
+    exhausted = true;
+    fsh_engine_poke(world.session);
+    run_posts(&world);
+    exhausted = false;
+    assert_null(world.request);
+    pass(&world, 1000);
+    assert_int_equal(world.request->kind, FSH_EXCHANGE_REFRESH);
+    teardown(&world);
+}
+
+static void a_session_is_closed_at_rest_without_memory(void **state)
+{
+    struct world world;
+
+    (void)state;
+    setup_at_rest(&world);
+    exhausted = true;
+    fsh_engine_session_close(world.session);
+    fsh_engine_run(world.engine);
+    assert_true(fsh_engine_empty(world.engine));
+    exhausted = false;
+    teardown(&world);
+}
+
+static void a_session_is_not_gone_while_its_post_waits(void **state)
+{
+    struct world world;
+
+    (void)state;
+    setup_at_rest(&world);
+    fsh_engine_poke(world.session);
+    fsh_engine_session_close(world.session);
+    fsh_engine_run(world.engine);
+    assert_false(fsh_engine_empty(world.engine));
+    run_posts(&world);
+    fsh_engine_run(world.engine);
+    assert_true(fsh_engine_empty(world.engine));
+    teardown(&world);
+}
+
+/* One session's success opens the gate for another that waits there, rested as it was before. */
+static void the_gate_opens_for_who_waits_there(void **state)
+{
+    struct fsh_session_options options = {.name = "bob", .threshold_ms = FSH_THRESHOLD_MS};
+    struct world world;
+    struct fsh_session *ann;
+
+    (void)state;
+    setup_at_rest(&world);
+    ann = world.session;
+    assert_int_equal(fsh_engine_session_open(world.engine, &options, &world.session, NULL),
+                     FRESHET_OK);
+    run_posts(&world);
+    sign_in(&world, 3600);
+    fsh_engine_run(world.engine);
+    assert_true(ann->resting && world.session->resting);
+    /* The platform fails for one of them, and the other comes to the closed gate. */
+    world.mono.ms += INT64_C(56) * 60000;
+    fsh_engine_poke(ann);
+    run_posts(&world);
+    answer(&world, 503, "{}");
+    fsh_engine_poke(world.session);
+    run_posts(&world);
+    fsh_engine_run(world.engine);
+    assert_null(world.request);
+    assert_false(world.session->resting);
+    /* It works again. */
+    pass(&world, 1000);
+    fsh_engine_poke(ann);
+    run_posts(&world);
+    assert_non_null(world.request);
+    answer(&world, 200, granted);
+    run_posts(&world);
+    assert_non_null(world.request);
+    assert_ptr_equal(world.request->session, ann->resting ? world.session : ann);
+    answer(&world, 200, granted);
+    assert_true(ann->resting && world.session->resting);
+    teardown(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +608,16 @@ int main(void)
         cmocka_unit_test(a_poke_for_nothing_does_not_silence_the_next),
         cmocka_unit_test(who_may_not_answer_is_told_that_time_does_not_help),
         cmocka_unit_test(threads_read_poke_and_report_while_tokens_come_and_go),
+        cmocka_unit_test(a_session_at_rest_serves_and_rests_again),
+        cmocka_unit_test(a_session_at_rest_is_refreshed_and_rests_again),
+        cmocka_unit_test(a_failure_is_kept_until_it_is_made_good),
+        cmocka_unit_test(who_calls_without_memory_is_told),
+        cmocka_unit_test(a_report_without_memory_is_not_lost),
+        cmocka_unit_test(who_calls_after_a_report_without_memory_does_not_overtake_it),
+        cmocka_unit_test(a_poke_without_memory_is_not_lost),
+        cmocka_unit_test(a_session_is_closed_at_rest_without_memory),
+        cmocka_unit_test(a_session_is_not_gone_while_its_post_waits),
+        cmocka_unit_test(the_gate_opens_for_who_waits_there),
     };
 
     return cmocka_run_group_tests_name("engine", tests, NULL, NULL);

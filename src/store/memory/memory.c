@@ -11,16 +11,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Both stores are a tree of rows by the session's name, under one lock. */
+/* Both stores are a tree of rows by the session's name, under one lock. A row begins with its name,
+ * which stands behind it in the same memory. */
 struct tree {
     pthread_mutex_t lock;
     void *root;
 };
 
-struct row {
-    char *name;
+struct record_row {
+    const char *name;
     unsigned char record[FSH_CODEC_BYTES]; /* written as any store writes it */
     struct fsh_kept kept;
+};
+
+struct token_row {
+    const char *name;
     struct fsh_token *token;
 };
 
@@ -36,58 +41,78 @@ struct tokens {
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct row *)a)->name, ((const struct row *)b)->name);
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void row_free(void *node)
+/* The row of that name, or NULL. */
+static void *find(struct tree *tree, const char *name)
 {
-    struct row *row = node;
+    void **found = tfind(&name, &tree->root, by_name);
 
-    fsh_store_kept_done(&row->kept);
-    fsh_token_unref(row->token);
-    free(row->name);
-    free(row);
-}
-
-static struct row *row_new(const char *name)
-{
-    struct row *row = calloc(1, sizeof(*row));
-
-    if (!row)
-        return NULL;
-    fsh_store_encode(&(struct fsh_record){0}, row->record);
-    row->name = strdup(name);
-    if (!row->name) {
-        free(row);
-        return NULL;
-    }
-    return row;
-}
-
-/* The row of that name, made when there is none; NULL without memory. */
-static struct row *find_or_add(struct tree *tree, const char *name)
-{
-    struct row *row = row_new(name);
-    struct row **found;
-
-    if (!row)
-        return NULL;
-    found = tsearch(row, &tree->root, by_name);
-    if (!found || *found != row)
-        row_free(row);
     return found ? *found : NULL;
 }
 
-static void tree_done(struct tree *tree)
+/* A row of `size` bytes, zero but for its name; NULL without memory. */
+static void *add(struct tree *tree, const char *name, size_t size)
+{
+    size_t len = strlen(name) + 1;
+    char *row = calloc(1, size + len);
+
+    if (!row)
+        return NULL;
+    *(const char **)(void *)row = memcpy(row + size, name, len);
+    if (tsearch(row, &tree->root, by_name))
+        return row;
+    free(row);
+    return NULL;
+}
+
+static void tree_done(struct tree *tree, void (*row_free)(void *row))
 {
     tdestroy(tree->root, row_free);
     (void)pthread_mutex_destroy(&tree->lock);
 }
 
+static void record_row_free(void *data)
+{
+    struct record_row *row = data;
+
+    fsh_store_kept_done(&row->kept);
+    free(row);
+}
+
+static void token_row_free(void *data)
+{
+    struct token_row *row = data;
+
+    fsh_token_unref(row->token);
+    free(row);
+}
+
+static struct record_row *record_row(struct tree *tree, const char *name)
+{
+    struct record_row *row = find(tree, name);
+
+    if (row)
+        return row;
+    row = add(tree, name, sizeof(*row));
+    if (row)
+        fsh_store_encode(&(struct fsh_record){0}, row->record);
+    return row;
+}
+
 static void apply(struct tree *tree, struct fsh_store_op *op)
 {
-    struct row *row = find_or_add(tree, op->session);
+    struct record_row *row;
 
+    op->status = FRESHET_OK;
+    op->record = (struct fsh_record){0};
+    if (op->change.kind == FSH_CHANGE_READ && !find(tree, op->session)) {
+        op->verdict = FSH_VERDICT_DONE; /* reading leaves no row behind */
+        op->unresolved_ms = -1;
+        return;
+    }
+    row = record_row(tree, op->session);
     op->status = row ? fsh_store_decode(row->record, FSH_CODEC_BYTES, &op->record) : FRESHET_ENOMEM;
     if (op->status != FRESHET_OK)
         return;
@@ -113,17 +138,17 @@ static void secrets_close(struct fsh_secret_store *store)
 {
     struct secrets *secrets = fsh_container_of(store, struct secrets, store);
 
-    tree_done(&secrets->tree);
+    tree_done(&secrets->tree, record_row_free);
     free(secrets);
 }
 
-static void replace(struct row *row, struct fsh_token *token)
+static void replace(struct token_row *row, struct fsh_token *token)
 {
     fsh_token_unref(row->token);
     row->token = token;
 }
 
-static void put(struct row *row, struct fsh_cache_op *op)
+static void put(struct token_row *row, struct fsh_cache_op *op)
 {
     if (row->token && row->token->generation > op->token->generation)
         return;
@@ -133,19 +158,20 @@ static void put(struct row *row, struct fsh_cache_op *op)
 
 static void use(struct tree *tree, struct fsh_cache_op *op)
 {
-    struct row *row = find_or_add(tree, op->session);
+    struct token_row *row = find(tree, op->session);
 
-    op->status = row ? FRESHET_OK : FRESHET_ENOMEM;
-    if (!row)
-        return;
-    if (op->kind == FSH_CACHE_GET) {
-        op->token = fsh_token_ref(row->token);
-        return;
-    }
-    if (op->kind == FSH_CACHE_PUT)
-        put(row, op);
-    else if (row->token && row->token->generation <= op->generation)
+    op->status = FRESHET_OK;
+    if (op->kind == FSH_CACHE_PUT) {
+        row = row ? row : add(tree, op->session, sizeof(*row));
+        if (row)
+            put(row, op);
+        else
+            op->status = FRESHET_ENOMEM;
+    } else if (op->kind == FSH_CACHE_GET) {
+        op->token = row ? fsh_token_ref(row->token) : NULL;
+    } else if (row && row->token && row->token->generation <= op->generation) {
         replace(row, NULL);
+    }
 }
 
 static void tokens_submit(struct fsh_token_cache *cache, struct fsh_cache_op *op)
@@ -162,7 +188,7 @@ static void tokens_close(struct fsh_token_cache *cache)
 {
     struct tokens *tokens = fsh_container_of(cache, struct tokens, cache);
 
-    tree_done(&tokens->tree);
+    tree_done(&tokens->tree, token_row_free);
     free(tokens);
 }
 
