@@ -22,8 +22,8 @@ void fsh_lib_tell(uint64_t generation, const struct fsh_freshness *token, struct
 bool fsh_lib_at_hand(struct freshet_session *session, const struct freshet_demand *demand,
                      struct freshet_freshness *ret_freshness)
 {
+    struct fsh_mono now = fsh_clock_mono();
     struct fsh_freshness token;
-    struct fsh_mono now;
     uint64_t generation;
     uint64_t reported;
 
@@ -32,7 +32,6 @@ bool fsh_lib_at_hand(struct freshet_session *session, const struct freshet_deman
     reported = atomic_load_explicit(&session->engine.reported, memory_order_acquire);
     if (!fsh_engine_view(&session->engine, &generation, &token) || reported == generation)
         return false;
-    now = fsh_clock_mono();
     if (now.ms >= token.threshold_at.ms || (demand && demand->min_valid_ms > 0)) {
         if (!fsh_core_satisfies(&token, now, demand ? demand->min_valid_ms : 0))
             return false;

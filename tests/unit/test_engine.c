@@ -29,6 +29,7 @@ void *__wrap_calloc(size_t count, size_t size)
 struct world {
     struct fsh_mono mono;
     pthread_mutex_t lock; /* of the inbox */
+    int64_t wall_ms; /* that have passed on the calendar */
     struct fsh_post *waiting[POSTS];
     unsigned count;
     unsigned twice; /* posts that came while they waited already */
@@ -44,7 +45,7 @@ static struct fsh_now io_now(void *data)
 {
     struct world *world = data;
 
-    return (struct fsh_now){world->mono, {INT64_C(1800000000000)}, 7};
+    return (struct fsh_now){world->mono, {INT64_C(1800000000000) + world->wall_ms}, 7};
 }
 
 static void io_post(void *data, struct fsh_post *post)
@@ -149,6 +150,13 @@ static void answer(struct world *world, int http_status, const char *body)
     world->request = NULL;
     run_posts(world);
     fsh_engine_run(world->engine);
+}
+
+static void pass(struct world *world, int64_t ms)
+{
+    world->mono.ms += ms;
+    fsh_engine_run(world->engine);
+    run_posts(world);
 }
 
 static void setup(struct world *world)
@@ -364,6 +372,59 @@ static void threads_read_poke_and_report_while_tokens_come_and_go(void **state)
     teardown(&world);
 }
 
+static int password(void *data, char *ret_password, size_t size)
+{
+    (void)data;
+    assert_true(size > 2);
+    memcpy(ret_password, "pw", 3);
+    return FRESHET_OK;
+}
+
+static void read_done(struct fsh_store_op *op)
+{
+    assert_int_equal(op->status, FRESHET_OK);
+}
+
+static uint32_t refusals(struct world *world, const char *name)
+{
+    struct fsh_store_op op = {
+        .done = read_done,
+        .session = name,
+        .change.kind = FSH_CHANGE_READ,
+    };
+
+    world->secrets->ops->submit(world->secrets, &op);
+    return op.record.refusals;
+}
+
+/* One refusal of the credentials is one, though the next attempt is given up in the air. */
+static void a_sign_in_that_is_given_up_was_not_refused(void **state)
+{
+    struct fsh_session_options options = {
+        .name = "svc",
+        .service = true,
+        .threshold_ms = FSH_THRESHOLD_MS,
+        .sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS,
+        .credentials = {.username = strdup("svc"), .password = password},
+    };
+    struct world world;
+
+    (void)state;
+    setup(&world);
+    assert_int_equal(fsh_engine_session_open(world.engine, &options, &world.session, NULL),
+                     FRESHET_OK);
+    run_posts(&world);
+    answer(&world, 401, "{}");
+    assert_int_equal(refusals(&world, "svc"), 1);
+    world.wall_ms += FSH_SIGN_IN_PAUSE_MS;
+    pass(&world, FSH_SIGN_IN_PAUSE_MS);
+    assert_int_equal(world.request->kind, FSH_EXCHANGE_SIGN_IN);
+    fsh_engine_session_close(world.session);
+    run_posts(&world);
+    assert_int_equal(refusals(&world, "svc"), 1);
+    teardown(&world);
+}
+
 /* ---- at rest ----------------------------------------------------------------------------- */
 
 static const char granted[] = "{\"AccessToken\":\"b\",\"ExpiresIn\":3600}";
@@ -376,13 +437,6 @@ static void setup_at_rest(struct world *world)
     world->request = NULL;
     fsh_engine_run(world->engine);
     assert_true(world->session->resting);
-}
-
-static void pass(struct world *world, int64_t ms)
-{
-    world->mono.ms += ms;
-    fsh_engine_run(world->engine);
-    run_posts(world);
 }
 
 static uint64_t generation_in_force(struct world *world)
@@ -608,6 +662,7 @@ int main(void)
         cmocka_unit_test(a_poke_for_nothing_does_not_silence_the_next),
         cmocka_unit_test(who_may_not_answer_is_told_that_time_does_not_help),
         cmocka_unit_test(threads_read_poke_and_report_while_tokens_come_and_go),
+        cmocka_unit_test(a_sign_in_that_is_given_up_was_not_refused),
         cmocka_unit_test(a_session_at_rest_serves_and_rests_again),
         cmocka_unit_test(a_session_at_rest_is_refreshed_and_rests_again),
         cmocka_unit_test(a_failure_is_kept_until_it_is_made_good),
