@@ -68,7 +68,8 @@ FRESHET_EXPORT int freshet_multi_fd(const struct freshet_multi *multi);
  *  It is guarded as by freshet_curl_perform, and all that is said there of headers, origins and the
  *  options of the handle holds here, until the transfer is handed back or removed. Until then the
  *  program neither frees nor duplicates the handle, nor adds it anywhere else. Timeouts of libcurl
- *  begin when it gets the transfer; the wait for a token has the demand's.
+ *  begin when it gets the transfer; the wait for a token has the demand's. The token is that of the
+ *  moment when libcurl gets the transfer, however long libcurl itself then holds it back.
  *
  *  @param request  NULL for no headers of one's own and the defaults. Copied, except `headers`,
  *                  which must stay until the transfer is handed back or removed.
