@@ -202,7 +202,7 @@ static void granted(struct fsh_core *core, struct fsh_now *now, struct fsh_effec
     }
     core->sent_at = core->started_at;
     /* Rule 7: a bare access token can be had again, so nobody waits for the store. */
-    if (!signs_in(core) && !result->refresh_token) {
+    if ((!signs_in(core) && !result->refresh_token) || FSH_MUTANT(HASTY)) {
         publish(core, now, core->reserved, core->sent_at, result->lifetime_ms, fx);
         fsh_core_note(fx, FSH_NOTE_REFRESHED, FRESHET_OK, result->lifetime_ms);
         fsh_core_put(fx, FSH_EFFECT_WAKE);
@@ -340,7 +340,7 @@ static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict 
         return;
     }
     /* A store so slow that the lease could end before the exchange must: ask again. */
-    if (left <= FSH_EXCHANGE_MS) {
+    if (left <= FSH_EXCHANGE_MS && !FSH_MUTANT(STRETCHES)) {
         fsh_core_pause(core, now->mono);
         return;
     }

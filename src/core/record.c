@@ -27,7 +27,7 @@ int64_t fsh_core_record_pause_ms(const struct fsh_record *record, struct fsh_wal
 
     /* It was written down by the calendar. An end that lies further off than such a pause can last
      * means that the calendar was stepped back since: it must not lock a session out. */
-    return left < 0 || left > most ? 0 : left;
+    return left < 0 || left > most || FSH_MUTANT(LOOPS) ? 0 : left;
 }
 
 /* What became of another engine's sign-in, while this one waited for its lease, holds for this one
@@ -38,7 +38,8 @@ static bool must_not_sign_in(const struct fsh_record *record, const struct fsh_c
 
     if (!automatic || record->lease.attempt == change->attempt)
         return false;
-    return record->parked || fsh_core_record_pause_ms(record, change->wall, change->pause_ms) > 0;
+    return (record->parked && !FSH_MUTANT(UNPARKED)) ||
+           fsh_core_record_pause_ms(record, change->wall, change->pause_ms) > 0;
 }
 
 static void give_back(struct fsh_record *record, uint64_t attempt)
