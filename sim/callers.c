@@ -38,8 +38,8 @@ static void maybe_sign_in(struct sim_world *world, int engine, int session, int 
     if (class != FRESHET_CLASS_ENDED && class != FRESHET_CLASS_CHALLENGE)
         return;
     /* A service comes back by itself, unless an operator is needed. */
-    if (service && status != FRESHET_EHELD && status != FRESHET_ESIGNEDOUT &&
-        status != FRESHET_ESUSPENDED && status != FRESHET_EOPERATOR)
+    if (service && class == FRESHET_CLASS_ENDED && status != FRESHET_EHELD &&
+        status != FRESHET_ESIGNEDOUT && status != FRESHET_ESUSPENDED)
         return;
     person_acts(world, engine, session, FSH_ERRAND_SIGN_IN, service ? 60000 : 20000);
 }

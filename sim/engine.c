@@ -120,9 +120,6 @@ static void leave(struct sim_world *world, struct sim_event *event)
     if (sim_strikes(world, SIM_SLOW_NETWORK))
         delay = sim_fault_uniform(world, SIM_SLOW_NETWORK, 25000);
     (void)sim_follow(world, SIM_ARRIVE, event, delay);
-    if (sim_strikes(world, SIM_TWO_REQUESTS))
-        (void)sim_follow(world, SIM_ARRIVE, event,
-                         delay + sim_fault_uniform(world, SIM_TWO_REQUESTS, 30000));
 }
 
 static void do_publish(struct sim_world *world, int engine, int session,

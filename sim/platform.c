@@ -206,10 +206,23 @@ static bool turned_away(struct sim_world *world, struct sim_event *event)
     return false;
 }
 
+/* A proxy before the platform may try what it passed on once more. */
+static void try_again(struct sim_world *world, const struct sim_event *event)
+{
+    if (sim_strikes(world, SIM_TWO_REQUESTS))
+        sim_follow(world, SIM_ARRIVE, event, sim_fault_uniform(world, SIM_TWO_REQUESTS, 30000))
+            ->twin = true;
+}
+
 static void answer(struct sim_world *world, struct sim_event *event)
 {
+    if (event->twin) {
+        process(world, event);
+        return;
+    }
     if (turned_away(world, event))
         return;
+    try_again(world, event);
     if (sim_strikes(world, SIM_SERVER_ERRORS)) {
         /* A 5xx says nothing about whether it was done. */
         if (sim_chance(world, 500))
@@ -227,7 +240,7 @@ void sim_platform_receive(struct sim_world *world, struct sim_event *event)
     int64_t delay = 5 + sim_uniform(world, 200);
 
     answer(world, event);
-    sim_tell_answer(world, event, "platform:");
+    sim_tell_answer(world, event, event->twin ? "platform, once more:" : "platform:");
     if (sim_strikes(world, SIM_SLOW_NETWORK))
         delay = sim_fault_uniform(world, SIM_SLOW_NETWORK, 25000);
     if (sim_strikes(world, SIM_LOST_ANSWERS)) {

@@ -179,6 +179,7 @@ struct sim_event {
     struct fsh_result result;
     struct sim_grant grant;
     uint64_t generation;
+    bool twin; /* a proxy sent it once more */
     /* Operations of the store and their reports. */
     struct fsh_change change;
     bool commanded; /* for a person's command */

@@ -27,6 +27,7 @@ static void fill_lease(struct fsh_core *core, const struct fsh_now *now, struct 
     if (core->errand == FSH_ERRAND_SIGN_IN && core->command == FSH_ERRAND_NONE) {
         change->wall = now->wall;
         change->pause_ms = core->policy->sign_in_pause_ms;
+        change->known_at = core->record.sign_in_at;
         change->sign_in_at = wall_add(now->wall, change->pause_ms);
     }
 }
@@ -325,6 +326,15 @@ static void read_done(struct fsh_core *core, struct fsh_now *now, enum fsh_verdi
     fsh_core_settle(core, now, fx);
 }
 
+/* The gate may have closed while the store was asked. A person passes it, but not Retry-After. */
+static bool gate_closed(const struct fsh_core *core, struct fsh_mono now)
+{
+    bool person = core->command != FSH_ERRAND_NONE && core->command == core->errand;
+    struct fsh_mono opens = person ? core->gate->closed_to : fsh_core_gate_opens(core->gate);
+
+    return opens.ms > now.ms && !FSH_MUTANT(IMPATIENT);
+}
+
 static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict verdict,
                    struct fsh_effects *fx)
 {
@@ -348,6 +358,12 @@ static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict 
     if (core->closing) {
         core->result = (struct fsh_result){.kind = FSH_RESULT_LOCAL};
         fsh_core_begin(core, FSH_STEP_RELEASE, now, fx);
+        return;
+    }
+    if (gate_closed(core, now->mono)) {
+        core->result = (struct fsh_result){.kind = FSH_RESULT_LOCAL};
+        core->refused = false;
+        failed(core, now, FRESHET_EUNAVAILABLE, fx);
         return;
     }
     core->replay = core->errand == FSH_ERRAND_REFRESH && core->unresolved_ms >= 0;

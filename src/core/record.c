@@ -38,7 +38,11 @@ static bool must_not_sign_in(const struct fsh_record *record, const struct fsh_c
 
     if (!automatic || record->lease.attempt == change->attempt)
         return false;
-    return (record->parked && !FSH_MUTANT(UNPARKED)) ||
+    if (record->parked && !FSH_MUTANT(UNPARKED))
+        return true;
+    /* A change that was long on its way comes from a calendar of the past, by which a new pause
+     * looks like one of a calendar that was stepped back. */
+    return (record->sign_in_at.ms != change->known_at.ms && !FSH_MUTANT(LOOPS)) ||
            fsh_core_record_pause_ms(record, change->wall, change->pause_ms) > 0;
 }
 

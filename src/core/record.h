@@ -91,7 +91,8 @@ struct fsh_change {
     uint32_t refusals; /* RELEASE */
     struct fsh_wall sign_in_at;    /* LEASE for a sign-in, RELEASE: earliest next automatic one */
     struct fsh_wall wall;          /* LEASE for an automatic sign-in: now, */
-    int64_t pause_ms;              /* ... and the pause between two */
+    int64_t pause_ms;              /* ... the pause between two, */
+    struct fsh_wall known_at;      /* ... and sign_in_at of the record that it was decided by */
     struct fsh_wall refresh_until; /* COMMIT, when a refresh token comes with it; else 0 */
 };
 
