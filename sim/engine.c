@@ -25,7 +25,8 @@ struct fsh_now sim_engine_now(struct sim_world *world, int engine)
     struct sim_engine *self = &world->engines[engine];
     struct fsh_now now = {
         .mono = sim_engine_mono(world, engine),
-        .wall = {INT64_C(1800000000000) + world->now + world->hosts[self->host].step},
+        .wall = {SIM_BEGINNING_MS + world->now +
+                 (sim_faulty(world) ? world->hosts[self->host].step : 0)},
         .random = fsh_core_draw(&self->random),
     };
 

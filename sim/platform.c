@@ -26,7 +26,7 @@ static bool alive(const struct sim_world *world, int session, unsigned token)
     const struct sim_account *account = &world->accounts[session];
     const struct sim_token *known = &account->tokens[token];
 
-    return token != 0 && !account->ended[known->family] && world->now < known->expires_at;
+    return token != 0 && account->ended_at[known->family] == 0 && world->now < known->expires_at;
 }
 
 bool sim_platform_accepts(const struct sim_world *world, int session, unsigned token)
@@ -84,7 +84,7 @@ static void refresh(struct sim_world *world, struct sim_event *event)
     }
     if (rotating && token->spent_at >= 0 && world->now - token->spent_at > world->plan.grace_ms) {
         /* Reuse: the whole family goes, as the security considerations of OAuth 2.0 want it. */
-        account->ended[token->family] = true;
+        account->ended_at[token->family] = world->now;
         sim_tell(world, "platform: a spent refresh token came again: everything of that sign-in "
                         "is revoked");
         fails(event, FSH_RESULT_DEFINITE, FRESHET_EENDED, -1);
@@ -105,7 +105,7 @@ static void new_family(struct sim_world *world, struct sim_event *event)
         return;
     }
     if (world->plan.newest_only)
-        account->ended[account->families] = true;
+        account->ended_at[account->families] = world->now;
     account->challenge = 0;
     grant(world, event, ++account->families, true);
 }

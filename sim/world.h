@@ -20,6 +20,8 @@
  * Time is the true time in milliseconds since the beginning; each host sees it through clocks of
  * its own. Tokens are numbers: places in the platform's list. */
 
+#define SIM_BEGINNING_MS INT64_C(1800000000000) /* by the calendar */
+
 #define SIM_TOKENS   4096 /* that one account may see */
 #define SIM_PARTNERS 3    /* partner ids that an account may have */
 #define SIM_SKIPS    256  /* of each fault, the first so many may be left out one by one */
@@ -48,7 +50,7 @@ struct sim_token {
 /* One account a session. */
 struct sim_account {
     struct sim_token tokens[SIM_TOKENS]; /* place 0 is none */
-    bool ended[SIM_TOKENS];              /* families that were revoked */
+    int64_t ended_at[SIM_TOKENS];        /* of families that were revoked; 0: alive */
     unsigned count;
     unsigned families;
     unsigned partners; /* that the account has now */
@@ -96,7 +98,7 @@ struct sim_host {
     uint64_t boot;
     int64_t offset; /* of the clock that runs through suspend */
     int64_t drift;  /* in millionths */
-    int64_t step;   /* of the calendar */
+    int64_t step;   /* of the calendar, which is right again when faults end */
 };
 
 enum sim_life { SIM_ALIVE, SIM_ENDED, SIM_SIGNED_OUT };

@@ -335,6 +335,14 @@ static bool gate_closed(const struct fsh_core *core, struct fsh_mono now)
     return opens.ms > now.ms && !FSH_MUTANT(IMPATIENT);
 }
 
+/* The store said how long ago; what it took to say so has passed since. */
+static bool within_grace(const struct fsh_core *core, struct fsh_mono now)
+{
+    int64_t since = fsh_mono_until(core->started_at, now);
+
+    return core->unresolved_ms < core->policy->grace_ms - since;
+}
+
 static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict verdict,
                    struct fsh_effects *fx)
 {
@@ -368,7 +376,7 @@ static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict 
     }
     core->replay = core->errand == FSH_ERRAND_REFRESH && core->unresolved_ms >= 0;
     if (core->replay && core->policy->rotating) {
-        if (core->unresolved_ms >= core->policy->grace_ms && !FSH_MUTANT(NO_GRACE)) {
+        if (!within_grace(core, now->mono) && !FSH_MUTANT(NO_GRACE)) {
             fsh_core_begin(core, FSH_STEP_LOSE, now, fx);
             return;
         }
