@@ -55,7 +55,8 @@ static void revoke(struct sim_world *world, int session)
     struct sim_account *account = &world->accounts[session];
 
     for (unsigned family = 0; family <= account->families; family++)
-        account->ended_at[family] = world->now;
+        account->ended_at[family] =
+            account->ended_at[family] ? account->ended_at[family] : world->now;
     sim_tell(world, "platform: revokes everything of %s", sim_session_name(world, session));
 }
 

@@ -409,12 +409,15 @@ static void landed(struct fsh_core *core, struct fsh_now *now, struct fsh_effect
 static void committed(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict verdict,
                       struct fsh_effects *fx)
 {
-    /* STALE with our own generation: the change took effect before, and only the word was lost. */
-    if (verdict == FSH_VERDICT_DONE || core->record.generation == core->reserved) {
+    /* STALE with our own generation: the change took effect before, and only the word was lost. The
+     * session may have been ended or signed out since. */
+    bool written = verdict == FSH_VERDICT_DONE || core->record.generation == core->reserved;
+
+    if (written && core->record.phase == FSH_PHASE_LIVE) {
         landed(core, now, fx);
         return;
     }
-    /* Another engine was first. Its result stands; the lease that we may still have goes back. */
+    /* Another engine's result stands; the lease that we may still have goes back. */
     core->result.kind = FSH_RESULT_UNKNOWN;
     fsh_core_reply(core, FRESHET_ECANCELED, fx);
     if (core->record.phase != FSH_PHASE_LIVE)
