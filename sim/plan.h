@@ -29,7 +29,7 @@ enum sim_fault {
     SIM_STORE_ERRORS,
     SIM_LOST_WORDS,
     SIM_SLOW_STORE,
-    SIM_CACHE_MISSES,
+    SIM_CACHE_FAILURES,
     SIM_CRASHES_BETWEEN,
     SIM_PAUSES_BETWEEN,
     /* Now and then: mean milliseconds between two. */

@@ -159,7 +159,7 @@ void sim_cache_put(struct sim_world *world, int engine, int session,
     struct sim_cached *cached = &world->rows[session].cached;
 
     if (self->made.access == 0 || cached->generation > change->reserved ||
-        sim_strikes(world, SIM_CACHE_MISSES))
+        sim_strikes(world, SIM_CACHE_FAILURES))
         return;
     *cached = (struct sim_cached){
         .generation = change->reserved,
@@ -178,7 +178,7 @@ bool sim_cache_get(struct sim_world *world, int engine, int session, uint64_t ge
 
     if (cached->generation != generation || cached->incarnation != self->core.record.incarnation ||
         cached->boot != world->hosts[world->engines[engine].host].boot ||
-        sim_strikes(world, SIM_CACHE_MISSES))
+        sim_strikes(world, SIM_CACHE_FAILURES))
         return false;
     ret_event->grant = cached->grant;
     ret_event->started = cached->sent;
@@ -189,6 +189,6 @@ void sim_cache_drop(struct sim_world *world, int session, uint64_t generation)
 {
     struct sim_cached *cached = &world->rows[session].cached;
 
-    if (cached->generation <= generation)
+    if (cached->generation <= generation && !sim_strikes(world, SIM_CACHE_FAILURES))
         *cached = (struct sim_cached){0};
 }

@@ -22,7 +22,7 @@
 
 #define SIM_BEGINNING_MS INT64_C(1800000000000) /* by the calendar */
 
-#define SIM_TOKENS   4096 /* that one account may see */
+#define SIM_TOKENS   8192 /* that one account may see */
 #define SIM_PARTNERS 3    /* partner ids that an account may have */
 #define SIM_SKIPS    256  /* of each fault, the first so many may be left out one by one */
 #define SIM_LINES    120  /* that are printed of a shrunk seed */

@@ -59,6 +59,18 @@ static void forget_refresh_token(struct fsh_record *record)
     record->unresolved = 0;
 }
 
+/* An attempt that asks again was not told that it has the lease, and so has sent nothing; but those
+ * that had it in between may have. */
+static void note_attempt(struct fsh_record *record, uint64_t attempt, struct fsh_stamp now)
+{
+    if (record->unresolved == attempt && record->lease.attempt != attempt) {
+        record->unresolved = FSH_ATTEMPTS_SEVERAL;
+    } else if (record->unresolved == 0 || record->unresolved == attempt) {
+        record->unresolved = attempt;
+        record->unresolved_at = now;
+    }
+}
+
 static enum fsh_verdict take_lease(struct fsh_record *record, const struct fsh_change *change,
                                    struct fsh_stamp now)
 {
@@ -70,6 +82,8 @@ static enum fsh_verdict take_lease(struct fsh_record *record, const struct fsh_c
         return FSH_VERDICT_BUSY;
     if (must_not_sign_in(record, change))
         return FSH_VERDICT_STALE;
+    if (change->purpose == FSH_PURPOSE_REFRESH)
+        note_attempt(record, change->attempt, now);
     record->reserved++;
     record->lease = (struct fsh_lease){
         .holder = change->holder,
@@ -78,12 +92,6 @@ static enum fsh_verdict take_lease(struct fsh_record *record, const struct fsh_c
         .until = {now.ms + FSH_LEASE_MS, now.boot},
         .purpose = change->purpose,
     };
-    /* An attempt that asks again was not told that it has the lease, and so has sent nothing. */
-    if (change->purpose == FSH_PURPOSE_REFRESH &&
-        (record->unresolved == 0 || record->unresolved == change->attempt)) {
-        record->unresolved = change->attempt;
-        record->unresolved_at = now;
-    }
     if (change->purpose == FSH_PURPOSE_SIGN_IN && change->sign_in_at.ms != 0)
         record->sign_in_at = change->sign_in_at;
     return FSH_VERDICT_DONE;

@@ -309,7 +309,9 @@ struct fsh_caller_answer fsh_core_ask(struct fsh_core *core, struct fsh_now now,
         return ready;
     if (usable)
         return core->step == FSH_STEP_IDLE || deadline.ms <= now.mono.ms ? ready : wait;
-    if (core->next_try.ms < deadline.ms && (deadline.ms > now.mono.ms || FSH_MUTANT(OVERSTAYS)))
+    if (core->next_try.ms < deadline.ms && deadline.ms > now.mono.ms)
+        return wait;
+    if (FSH_MUTANT(OVERSTAYS) && core->step != FSH_STEP_IDLE)
         return wait;
     return refused(core, now.mono);
 }
