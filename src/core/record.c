@@ -35,8 +35,10 @@ int64_t fsh_core_record_pause_ms(const struct fsh_record *record, struct fsh_wal
 static bool must_not_sign_in(const struct fsh_record *record, const struct fsh_change *change)
 {
     bool automatic = change->purpose == FSH_PURPOSE_SIGN_IN && change->sign_in_at.ms != 0;
+    bool again =
+        record->lease.attempt == change->attempt && record->lease.purpose == FSH_PURPOSE_SIGN_IN;
 
-    if (!automatic || record->lease.attempt == change->attempt)
+    if (!automatic || again)
         return false;
     if (record->parked && !FSH_MUTANT(UNPARKED))
         return true;

@@ -42,6 +42,7 @@ void fsh_core_reply(struct fsh_core *core, int status, struct fsh_effects *fx)
     if (core->command == FSH_ERRAND_NONE || core->command != core->errand)
         return;
     core->command = FSH_ERRAND_NONE;
+    core->clean = false; /* what follows is not the same attempt: it has a pause to keep */
     fsh_core_put(fx, FSH_EFFECT_REPLY)->status = status;
 }
 
