@@ -25,6 +25,8 @@ static const struct sim_broken cores[FSH_MUTANTS_COUNT] = {
     [FSH_MUTANT_NO_GRACE] = {"no-grace", SIM_RULE_GRACE, "replays a spent refresh token for ever"},
     [FSH_MUTANT_READOPTS] = {"readopts", SIM_RULE_STAYS_DEAD,
                              "adopts a token again that was withdrawn"},
+    [FSH_MUTANT_UNBIDDEN] = {"unbidden", SIM_RULE_STAYS_DEAD,
+                             "signs a person's session in by itself"},
     [FSH_MUTANT_HALF] = {"half", SIM_RULE_BOTH_HEADERS, "publishes what the cache does not have"},
     [FSH_MUTANT_FALLS_BACK] = {"falls-back", SIM_RULE_BOTH_HEADERS,
                                "takes another partner in place of one that is not allowed"},

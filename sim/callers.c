@@ -97,9 +97,11 @@ static void use_token(struct sim_world *world, int engine, int session)
 {
     struct sim_session *self = at(world, engine, session);
 
-    if (self->told_generation != self->generation || self->told_status != FRESHET_OK)
+    if (self->told_generation != self->generation || self->told_status != FRESHET_OK ||
+        self->told_wait)
         sim_say(world, engine, session, "a caller gets access token %u", self->force.access);
     self->told_generation = self->generation;
+    self->told_wait = false;
     sim_check_token(world, engine, session);
     sim_check_headers(world, engine, session);
     if (!sim_platform_accepts(world, session, self->force.access) ||
@@ -162,7 +164,9 @@ void sim_callers_call(struct sim_world *world, int engine, int session)
         fsh_core_ask(&self->core, now, self->strict ? STRICT_MS : 0, self->deadline, NULL, &fx);
     if (answer.kind == FSH_ANSWER_WAIT) {
         sim_event(world, SIM_LATE, engine, session, FSH_CALL_MS)->started = self->deadline;
-        sim_say(world, engine, session, "a caller waits");
+        if (!self->told_wait)
+            sim_say(world, engine, session, "a caller waits");
+        self->told_wait = true;
     }
     told(world, engine, session, &answer);
     sim_engine_carry_out(world, engine, session, &fx);

@@ -106,6 +106,9 @@ static void leave(struct sim_world *world, struct sim_event *event)
         (event->ticket != core->ticket && event->ticket != core->probe_ticket))
         return;
     sim_check_leave(world, event);
+    if (sim_chance(world, 300)) /* callers come while it is in the air */
+        sim_event(world, SIM_CALL, event->engine, event->session, sim_uniform(world, 2000))->extra =
+            true;
     sim_say(world, event->engine, event->session, "sends a %s", sim_errand_name(event->errand));
     if (sim_strikes(world, SIM_REFUSED_CONNECTIONS)) {
         struct sim_event *answer = sim_follow(world, SIM_ANSWER, event, 2);

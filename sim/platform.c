@@ -211,12 +211,12 @@ static void try_again(struct sim_world *world, const struct sim_event *event)
 {
     if (sim_strikes(world, SIM_TWO_REQUESTS))
         sim_follow(world, SIM_ARRIVE, event, sim_fault_uniform(world, SIM_TWO_REQUESTS, 30000))
-            ->twin = true;
+            ->extra = true;
 }
 
 static void answer(struct sim_world *world, struct sim_event *event)
 {
-    if (event->twin) {
+    if (event->extra) {
         process(world, event);
         return;
     }
@@ -240,7 +240,7 @@ void sim_platform_receive(struct sim_world *world, struct sim_event *event)
     int64_t delay = 5 + sim_uniform(world, 200);
 
     answer(world, event);
-    sim_tell_answer(world, event, event->twin ? "platform, once more:" : "platform:");
+    sim_tell_answer(world, event, event->extra ? "platform, once more:" : "platform:");
     if (sim_strikes(world, SIM_SLOW_NETWORK))
         delay = sim_fault_uniform(world, SIM_SLOW_NETWORK, 25000);
     if (sim_strikes(world, SIM_LOST_ANSWERS)) {

@@ -85,7 +85,7 @@ static bool dispatch(struct sim_world *world, struct sim_event *event)
         put_off(world, event);
         return false;
     }
-    if (event->kind == SIM_CALL)
+    if (event->kind == SIM_CALL && !event->extra)
         (void)sim_event(world, SIM_CALL, event->engine, event->session,
                         1 + sim_uniform(world, 2 * world->plan.call_every_ms));
     handle(world, event);

@@ -44,30 +44,52 @@ static void keep(struct sim_row *row, struct sim_event *event)
     }
 }
 
-static void tell(struct sim_world *world, struct sim_event *event, const struct fsh_record *after)
+static void tell_verdict(struct sim_world *world, const struct sim_event *event,
+                         const char *verdict)
 {
-    struct sim_row *row = &world->rows[event->session];
-    const char *what = sim_change_name(&event->change);
+    sim_say(world, event->engine, event->session, "store: %s %s: %s, generation %llu",
+            sim_change_name(&event->change), verdict, sim_phase_name(event->record.phase),
+            (unsigned long long)event->record.generation);
+}
 
+static void tell_lease(struct sim_world *world, const struct sim_event *event)
+{
+    sim_say(world, event->engine, event->session,
+            "store: %s granted until %.3f s, generation %llu reserved",
+            sim_change_name(&event->change), (double)event->lease_until / 1000.0,
+            (unsigned long long)event->record.reserved);
+}
+
+/* Once, when nothing has changed since. */
+static void tell_read(struct sim_world *world, const struct sim_event *event)
+{
+    const struct fsh_record *before = &world->engines[event->engine].sessions[event->session].read;
+
+    if (before->generation != event->record.generation || before->phase != event->record.phase)
+        tell_verdict(world, event, "done");
+}
+
+static void tell_busy(struct sim_world *world, const struct sim_event *event)
+{
+    uint64_t *told = &world->rows[event->session].busy_attempt;
+
+    if (*told != event->change.attempt)
+        tell_verdict(world, event, "has to wait for another's lease");
+    *told = event->change.attempt;
+}
+
+static void tell(struct sim_world *world, const struct sim_event *event)
+{
     if (event->change.kind == FSH_CHANGE_READ)
-        sim_say(world, event->engine, event->session, "store: reads %s, generation %llu",
-                sim_phase_name(after->phase), (unsigned long long)after->generation);
+        tell_read(world, event);
+    else if (event->verdict == FSH_VERDICT_BUSY)
+        tell_busy(world, event);
     else if (event->verdict == FSH_VERDICT_STALE)
-        sim_say(world, event->engine, event->session,
-                "store: %s refused: by now %s, generation %llu", what, sim_phase_name(after->phase),
-                (unsigned long long)after->generation);
-    else if (event->verdict == FSH_VERDICT_BUSY && row->busy_attempt != event->change.attempt)
-        sim_say(world, event->engine, event->session, "store: %s refused: another holds the lease",
-                what);
-    else if (event->verdict == FSH_VERDICT_DONE && event->change.kind == FSH_CHANGE_LEASE)
-        sim_say(world, event->engine, event->session,
-                "store: %s granted until %.3f s, generation %llu reserved", what,
-                (double)event->lease_until / 1000.0, (unsigned long long)after->reserved);
-    else if (event->verdict == FSH_VERDICT_DONE)
-        sim_say(world, event->engine, event->session, "store: %s done: %s, generation %llu", what,
-                sim_phase_name(after->phase), (unsigned long long)after->generation);
-    if (event->verdict == FSH_VERDICT_BUSY)
-        row->busy_attempt = event->change.attempt;
+        tell_verdict(world, event, "is out of date");
+    else if (event->change.kind == FSH_CHANGE_LEASE)
+        tell_lease(world, event);
+    else
+        tell_verdict(world, event, "done");
 }
 
 /* The change took effect: what the checkers go by. */
@@ -111,7 +133,7 @@ static void apply(struct sim_world *world, struct sim_event *event)
     sim_check_record(world, &after, &event->record);
     event->unresolved_ms =
         fsh_core_record_unresolved_ms(&event->record, event->change.attempt, stamp);
-    tell(world, event, &after);
+    tell(world, event);
 }
 
 /* What an engine had submitted when it went down was not durable. A store inside its process loses

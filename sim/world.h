@@ -130,8 +130,10 @@ struct sim_session {
     int64_t lease_until;
     int64_t lease_wall; /* the calendar when it was asked for */
     struct fsh_mono probed_at;
+    /* What the trace said last of its callers. */
     uint64_t told_generation;
     int told_status;
+    bool told_wait;
 };
 
 struct sim_engine {
@@ -181,7 +183,7 @@ struct sim_event {
     struct fsh_result result;
     struct sim_grant grant;
     uint64_t generation;
-    bool twin; /* a proxy sent it once more */
+    bool extra; /* a request that a proxy sent once more; a call beside the usual ones */
     /* Operations of the store and their reports. */
     struct fsh_change change;
     bool commanded; /* for a person's command */

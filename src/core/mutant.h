@@ -19,6 +19,7 @@ enum fsh_mutant {
     FSH_MUTANT_UNPROBED,        /* ends a service on a 401 without a probe */
     FSH_MUTANT_NO_GRACE,        /* replays a spent refresh token for ever */
     FSH_MUTANT_READOPTS,        /* adopts a token again that was withdrawn */
+    FSH_MUTANT_UNBIDDEN,        /* signs a person's session in by itself */
     FSH_MUTANT_HALF,            /* publishes what the cache does not have */
     FSH_MUTANT_FALLS_BACK,      /* takes another partner in place of one that is not allowed */
     FSH_MUTANT_UNDOES_SIGN_OUT, /* lets a flight land after a sign-out */

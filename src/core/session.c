@@ -106,7 +106,8 @@ static struct wish sign_in_at(const struct fsh_core *core, const struct fsh_now 
         fsh_core_record_pause_ms(&core->record, now->wall, core->policy->sign_in_pause_ms);
     struct fsh_mono paused = fsh_mono_add(now->mono, pause);
 
-    if (!core->policy->service || (core->record.parked && !FSH_MUTANT(UNPARKED)))
+    if ((!core->policy->service && !FSH_MUTANT(UNBIDDEN)) ||
+        (core->record.parked && !FSH_MUTANT(UNPARKED)))
         return no_wish;
     return (struct wish){FSH_ERRAND_SIGN_IN, fsh_mono_max(at, paused), FSH_NOTE_SIGN_IN_AUTOMATIC};
 }
