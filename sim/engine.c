@@ -1,51 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sim.h"
+#include "world.h"
 
 #include "base/bounds.h"
+#include "core/random.h"
 
 #include <freshet/status.h>
 
 /* Carries out the core's effects as src/engine does, by numbers instead of tokens. */
-
-#define STRICT_MS 200000
 
 static struct sim_session *at(struct sim_world *world, int engine, int session)
 {
     return &world->engines[engine].sessions[session];
 }
 
+struct fsh_mono sim_engine_mono(const struct sim_world *world, int engine)
+{
+    const struct sim_host *host = &world->hosts[world->engines[engine].host];
+
+    return (struct fsh_mono){host->offset + world->now + world->now * host->drift / 1000000};
+}
+
 struct fsh_now sim_engine_now(struct sim_world *world, int engine)
 {
-    const struct sim_engine *self = &world->engines[engine];
+    struct sim_engine *self = &world->engines[engine];
     struct fsh_now now = {
-        .mono = {self->offset + world->now + world->now / 1000000 * self->drift},
-        .wall = {INT64_C(1800000000000) + world->now + self->wall_step},
-        .random = sim_draw(world),
+        .mono = sim_engine_mono(world, engine),
+        .wall = {SIM_BEGINNING_MS + world->now +
+                 (sim_faulty(world) ? world->hosts[self->host].step : 0)},
+        .random = fsh_core_draw(&self->random),
     };
 
     return now;
 }
 
-static void carry_out(struct sim_world *world, int engine, int session,
-                      const struct fsh_effects *fx);
-
-/* ---- effects -----------------------------------------------------------------------------------
- */
-
-static void put_in_cache(struct sim_world *world, int engine, struct sim_session *self, int session,
-                         const struct fsh_change *change)
-{
-    struct sim_row *row = &world->rows[session];
-
-    if (self->grant_access == 0 || row->cached_generation > change->reserved)
-        return;
-    row->cached_generation = change->reserved;
-    row->cached_incarnation = change->incarnation + (change->purpose == FSH_PURPOSE_SIGN_IN);
-    row->cached_token = self->grant_access;
-    row->cached_sent = self->core.sent_at.ms;
-    row->cached_lifetime = self->grant_lifetime;
-    row->cached_boot = world->engines[engine].boot;
-}
+/* ---- effects --------------------------------------------------------------------------------- */
 
 static void do_store(struct sim_world *world, int engine, int session,
                      const struct fsh_effect *effect)
@@ -54,120 +42,113 @@ static void do_store(struct sim_world *world, int engine, int session,
     int64_t delay = 1 + sim_uniform(world, 20);
     struct sim_event *event;
 
-    if (sim_faulty(world) && sim_chance(world, world->plan.slow))
-        delay = sim_uniform(world, 20000);
-    if (world->now + delay < self->stored_last)
-        delay = self->stored_last - world->now;
+    if (sim_strikes(world, SIM_SLOW_STORE))
+        delay = sim_fault_uniform(world, SIM_SLOW_STORE, 20000);
+    if (world->now + delay <= self->stored_last)
+        delay = self->stored_last + 1 - world->now;
     self->stored_last = world->now + delay;
     event = sim_event(world, SIM_STORE, engine, session, delay);
     event->ticket = effect->ticket;
+    event->started = sim_engine_mono(world, engine);
     event->change = effect->change;
-    event->explicit = self->core.command != FSH_ERRAND_NONE;
+    event->commanded = self->commanded;
+    if (effect->change.kind == FSH_CHANGE_LEASE)
+        self->lease_wall = effect->change.wall.ms;
     if (effect->change.kind == FSH_CHANGE_COMMIT) {
-        event->new_refresh = self->grant_refresh;
-        put_in_cache(world, engine, self, session, &effect->change);
+        event->grant = self->made;
+        event->leased_at = self->leased_at;
+        sim_cache_put(world, engine, session, &effect->change);
     }
 }
 
 static void do_adopt(struct sim_world *world, int engine, int session,
                      const struct fsh_effect *effect)
 {
-    struct sim_row *row = &world->rows[session];
-    struct sim_session *self = at(world, engine, session);
     struct sim_event *event = sim_event(world, SIM_ADOPTED, engine, session, 1);
 
     event->ticket = effect->ticket;
-    if (row->cached_generation != effect->adopt.generation ||
-        row->cached_incarnation != self->core.record.incarnation ||
-        row->cached_boot != world->engines[engine].boot)
-        return;
-    event->new_access = row->cached_token;
-    event->lifetime = row->cached_lifetime;
-    event->sent = row->cached_sent;
+    if (!sim_cache_get(world, engine, session, effect->adopt.generation, event))
+        event->grant = (struct sim_grant){0};
 }
 
-/* Rule 7, at the moment of sending: a spent refresh token is sent again only within its grace. */
-static void check_spent(struct sim_world *world, int session, unsigned token)
-{
-    const struct sim_token *known = &world->accounts[session].tokens[token];
-
-    if (world->plan.rotating && token != 0 && known->spent_at >= 0 &&
-        world->now - known->spent_at > world->plan.grace_ms)
-        sim_violated(world, "a spent refresh token was sent outside its grace");
-}
-
-static void answer_later(struct sim_world *world, const struct sim_event *question, int64_t delay)
-{
-    struct sim_event *event =
-        sim_event(world, SIM_ANSWER, question->engine, question->session, delay);
-
-    event->life = question->life;
-    event->ticket = question->ticket;
-    event->errand = question->errand;
-    event->result = question->result;
-    event->new_access = question->new_access;
-    event->new_refresh = question->new_refresh;
-    event->lifetime = question->lifetime;
-}
-
+/* The request is made, and has yet to leave: a crash or a pause may come in between. Whatever
+ * happens, the exchange ends in time for this engine. */
 static void do_send(struct sim_world *world, int engine, int session,
                     const struct fsh_effect *effect)
 {
-    struct sim_session *self = at(world, engine, session);
-    bool faulty = sim_faulty(world);
-    struct sim_event *event;
-    struct sim_event timeout = {.engine = engine, .session = session};
+    const struct sim_session *self = at(world, engine, session);
+    struct sim_event *event = sim_event(world, SIM_LEAVE, engine, session, sim_uniform(world, 2));
+    struct sim_event *timeout;
 
-    timeout.life = world->engines[engine].life;
-    timeout.ticket = effect->ticket;
-    timeout.errand = effect->send.errand;
-    timeout.result = (struct fsh_result){
-        FSH_RESULT_UNKNOWN, FRESHET_EUNAVAILABLE, -1, 0, false, false, false, false};
-    if (effect->send.errand == FSH_ERRAND_REFRESH)
-        check_spent(world, session, self->leased);
-    if (faulty && sim_chance(world, world->plan.lost_request)) {
-        bool refused = sim_chance(world, 500);
+    sim_check_send(world, engine, session, effect->send.errand);
+    event->ticket = effect->ticket;
+    event->started = sim_engine_mono(world, engine);
+    event->errand = effect->send.errand;
+    event->lease_until = self->lease_until;
+    event->leased_at = self->leased_at;
+    if (event->errand == FSH_ERRAND_REFRESH)
+        event->token = self->leased;
+    else if (event->errand == FSH_ERRAND_PROBE)
+        event->token = self->force.access;
+    timeout = sim_follow(world, SIM_ANSWER, event, FSH_EXCHANGE_MS);
+    timeout->result = (struct fsh_result){
+        .kind = FSH_RESULT_UNKNOWN, .status = FRESHET_EUNAVAILABLE, .retry_after_ms = -1};
+}
 
-        timeout.result.kind = refused ? FSH_RESULT_TRANSIENT : FSH_RESULT_UNKNOWN;
-        answer_later(world, &timeout, refused ? 2 : FSH_EXCHANGE_MS);
+static void leave(struct sim_world *world, struct sim_event *event)
+{
+    const struct fsh_core *core = &at(world, event->engine, event->session)->core;
+    int64_t gone = sim_engine_mono(world, event->engine).ms - event->started.ms;
+    int64_t delay = 5 + sim_uniform(world, 50);
+
+    /* Cancelled, or the time-out came first, as it does in libcurl after a pause. */
+    if (gone >= FSH_EXCHANGE_MS ||
+        (event->ticket != core->ticket && event->ticket != core->probe_ticket))
+        return;
+    sim_check_leave(world, event);
+    if (sim_chance(world, 300)) /* callers come while it is in the air */
+        sim_event(world, SIM_CALL, event->engine, event->session, sim_uniform(world, 2000))->extra =
+            true;
+    sim_say(world, event->engine, event->session, "sends a %s", sim_errand_name(event->errand));
+    if (sim_strikes(world, SIM_REFUSED_CONNECTIONS)) {
+        struct sim_event *answer = sim_follow(world, SIM_ANSWER, event, 2);
+
+        answer->result = (struct fsh_result){
+            .kind = FSH_RESULT_TRANSIENT, .status = FRESHET_EUNAVAILABLE, .retry_after_ms = -1};
         return;
     }
-    answer_later(world, &timeout, FSH_EXCHANGE_MS);
-    event = sim_event(world, SIM_SEND, engine, session, 5 + sim_uniform(world, 50));
-    event->ticket = effect->ticket;
-    event->errand = effect->send.errand;
-    event->token = effect->send.errand == FSH_ERRAND_REFRESH ? self->leased : self->token;
+    if (sim_strikes(world, SIM_LOST_REQUESTS)) {
+        sim_say(world, event->engine, event->session, "network: that request is lost");
+        return;
+    }
+    if (sim_strikes(world, SIM_SLOW_NETWORK))
+        delay = sim_fault_uniform(world, SIM_SLOW_NETWORK, 25000);
+    (void)sim_follow(world, SIM_ARRIVE, event, delay);
 }
 
 static void do_publish(struct sim_world *world, int engine, int session,
                        const struct fsh_effect *effect)
 {
     struct sim_session *self = at(world, engine, session);
-    unsigned token = self->adopted ? self->adopted : self->grant_access;
+    const struct sim_grant *grant = self->adopted.access ? &self->adopted : &self->made;
 
-    if (token == 0)
-        sim_violated(world, "a generation was published without its token: half a snapshot");
-    if (effect->publish.generation <= self->generation)
-        sim_violated(world, "the published generation went back");
-    if (self->over && fsh_core_usable(&self->core, sim_engine_now(world, engine).mono) &&
-        sim_store_read(world, session).phase != FSH_PHASE_LIVE)
-        sim_violated(world, "a dead session came back without a sign-in");
-    self->token = token;
+    sim_check_publish(world, engine, session, effect->publish.generation, grant);
+    self->force = *grant;
     self->generation = effect->publish.generation;
-    self->adopted = 0;
     self->excused = false;
-    self->over = false;
+    self->life = SIM_ALIVE;
+    sim_say(world, engine, session, "hands out access token %u of generation %llu from now on",
+            self->force.access, (unsigned long long)self->generation);
 }
 
 static void do_withdraw(struct sim_world *world, int engine, int session)
 {
     struct sim_session *self = at(world, engine, session);
 
-    bool usable = sim_engine_now(world, engine).mono.ms < self->core.token.usable_until.ms;
-
-    if (!self->excused && usable && sim_platform_accepts(world, session, self->token))
-        sim_violated(world, "a usable token was dropped without a verdict");
-    self->token = 0;
+    sim_say(world, engine, session, "withdraws access token %u", self->force.access);
+    sim_check_withdraw(world, engine, session);
+    self->force = (struct sim_grant){0};
+    sim_cache_drop(world, session, self->generation);
 }
 
 static void do_note(struct sim_world *world, int engine, int session,
@@ -175,145 +156,21 @@ static void do_note(struct sim_world *world, int engine, int session,
 {
     struct sim_session *self = at(world, engine, session);
 
-    sim_note(world, "engine %d/%d: note %d, %s, %lld (generation %llu)", engine, session,
-             effect->note.note, freshet_status_name(effect->note.status),
-             (long long)effect->note.value, (unsigned long long)self->core.published);
-    if (effect->note.note == FSH_NOTE_ENDED || effect->note.note == FSH_NOTE_SIGNED_OUT)
-        self->over = true;
-    if (effect->note.note == FSH_NOTE_REFRESHED)
-        world->refreshes++;
+    if (effect->note.status)
+        sim_say(world, engine, session, "%s (%s)", sim_note_text(effect->note.note),
+                sim_status_name(effect->note.status));
+    else
+        sim_say(world, engine, session, "%s", sim_note_text(effect->note.note));
+    if (effect->note.note == FSH_NOTE_ENDED)
+        self->life = SIM_ENDED;
+    if (effect->note.note == FSH_NOTE_SIGNED_OUT)
+        self->life = SIM_SIGNED_OUT;
+    if (effect->note.note == FSH_NOTE_PROBE_SAYS_DEAD)
+        self->excused = true;
 }
-
-static void tick(struct sim_world *world, int engine, int session)
-{
-    struct fsh_effects fx;
-
-    fx.count = 0;
-    at(world, engine, session)->tick_at = -1;
-    if (world->now != world->tick_time)
-        world->tick_count = 0;
-    world->tick_time = world->now;
-    if (++world->tick_count > 1000)
-        sim_violated(world, "the core wants to be woken at once, for ever");
-    fsh_core_tick(&at(world, engine, session)->core, sim_engine_now(world, engine), &fx);
-    carry_out(world, engine, session, &fx);
-}
-
-/* ---- callers ------------------------------------------------------------------------------------
- */
-
-static void come_back(struct sim_world *world, int engine, int session, int status)
-{
-    struct sim_session *self = at(world, engine, session);
-    int64_t pause = world->policy.service ? 60000 : 20000;
-
-    if (self->returning)
-        return;
-    if (freshet_status_class(status) != FRESHET_CLASS_ENDED)
-        return;
-    if (world->policy.service && status != FRESHET_EHELD && status != FRESHET_ESIGNEDOUT)
-        return;
-    self->returning = true;
-    (void)sim_event(world, SIM_SIGN_IN, engine, session,
-                    sim_faulty(world) ? sim_around(world, pause) : 1000);
-}
-
-static void use_token(struct sim_world *world, int engine, int session)
-{
-    struct sim_session *self = at(world, engine, session);
-    const struct sim_token *token = &world->accounts[session].tokens[self->token];
-    struct sim_event *event;
-
-    if (self->token == 0 || world->now >= token->expires_at)
-        sim_violated(world, "an expired token was handed out, or none");
-    if (!fsh_core_usable(&self->core, sim_engine_now(world, engine).mono))
-        sim_violated(world, "a token past its use was handed out");
-    if (self->over)
-        sim_violated(world, "a token of a session that is over was handed out");
-    if (sim_platform_accepts(world, session, self->token))
-        return;
-    event = sim_event(world, SIM_UNAUTHORIZED, engine, session, sim_uniform(world, 400));
-    event->generation = self->generation;
-}
-
-static void told(struct sim_world *world, int engine, int session,
-                 const struct fsh_caller_answer *answer)
-{
-    struct sim_session *self = at(world, engine, session);
-    bool usable = fsh_core_usable(&self->core, sim_engine_now(world, engine).mono);
-
-    switch (answer->kind) {
-    case FSH_ANSWER_READY:
-        self->waiting = false;
-        self->ready_at = world->now;
-        use_token(world, engine, session);
-        break;
-    case FSH_ANSWER_REFUSED:
-        self->waiting = false;
-        if (usable)
-            sim_violated(world, "a caller was refused though a usable token was there");
-        come_back(world, engine, session, answer->status);
-        break;
-    case FSH_ANSWER_WAIT:
-        if (usable && !self->strict)
-            sim_violated(world, "a caller waits though a usable token is there");
-        break;
-    }
-}
-
-void sim_engine_call(struct sim_world *world, int engine, int session)
-{
-    struct sim_session *self = at(world, engine, session);
-    struct fsh_now now = sim_engine_now(world, engine);
-    struct fsh_caller_answer answer;
-    struct fsh_effects fx;
-
-    if (self->waiting)
-        return;
-    fx.count = 0;
-    self->strict = sim_chance(world, 100);
-    self->deadline = now.mono.ms + FSH_CALL_MS;
-    self->seen = fsh_core_flights(&self->core);
-    answer = fsh_core_ask(&self->core, now, self->strict ? STRICT_MS : 0,
-                          (struct fsh_mono){self->deadline}, NULL, &fx);
-    self->waiting = answer.kind == FSH_ANSWER_WAIT;
-    if (self->waiting)
-        sim_event(world, SIM_DEADLINE, engine, session, FSH_CALL_MS)->sent = self->deadline;
-    told(world, engine, session, &answer);
-    carry_out(world, engine, session, &fx);
-}
-
-static void ask_again(struct sim_world *world, int engine, int session)
-{
-    struct sim_session *self = at(world, engine, session);
-    struct fsh_caller_answer answer;
-    struct fsh_effects fx;
-
-    if (!self->waiting)
-        return;
-    fx.count = 0;
-    answer = fsh_core_ask(&self->core, sim_engine_now(world, engine), self->strict ? STRICT_MS : 0,
-                          (struct fsh_mono){self->deadline}, &self->seen, &fx);
-    told(world, engine, session, &answer);
-    carry_out(world, engine, session, &fx);
-}
-
-static void late(struct sim_world *world, const struct sim_event *event)
-{
-    struct sim_session *self = at(world, event->engine, event->session);
-
-    if (!self->waiting || self->deadline != event->sent)
-        return;
-    ask_again(world, event->engine, event->session);
-    if (self->waiting && sim_engine_now(world, event->engine).mono.ms >= self->deadline)
-        sim_violated(world, "a caller waits beyond the deadline");
-}
-
-/* ---- carrying out
- * -------------------------------------------------------------------------------- */
 
 static void do_effect(struct sim_world *world, int engine, int session,
-                      const struct fsh_effect *effect, bool *wake)
+                      const struct fsh_effect *effect)
 {
     struct sim_session *self = at(world, engine, session);
 
@@ -335,22 +192,21 @@ static void do_effect(struct sim_world *world, int engine, int session,
         break;
     case FSH_EFFECT_FORGET:
         self->leased = 0;
-        self->grant_access = 0;
-        self->grant_refresh = 0;
+        self->made = (struct sim_grant){0};
         break;
     case FSH_EFFECT_REPLY:
-        self->returning = false;
-        break;
-    case FSH_EFFECT_WAKE:
-        *wake = true;
+        sim_callers_replied(world, engine, session, effect->status);
         break;
     case FSH_EFFECT_GATE:
-        for (int other = 0; other < SIM_SESSIONS; other++)
-            (void)sim_event(world, SIM_TICK, engine, other, 0);
+        for (int other = 0; other < SIM_SESSIONS; other++) {
+            if (sim_takes_part(world, engine, other))
+                (void)sim_event(world, SIM_TICK, engine, other, 0);
+        }
         break;
     case FSH_EFFECT_NOTE:
         do_note(world, engine, session, effect);
         break;
+    case FSH_EFFECT_WAKE: /* by sim_engine_carry_out, at its end */
     case FSH_EFFECT_CANCEL:
     case FSH_EFFECT_SIGNED_OUT:
         break;
@@ -361,73 +217,141 @@ static void set_timer(struct sim_world *world, int engine, int session)
 {
     struct sim_session *self = at(world, engine, session);
     struct fsh_mono wake = fsh_core_wake_at(&self->core);
-    int64_t delay = wake.ms - sim_engine_now(world, engine).mono.ms;
+    int64_t delay = wake.ms - sim_engine_mono(world, engine).ms;
 
-    if (wake.ms == FSH_NEVER.ms || self->tick_at == wake.ms)
+    if (wake.ms == FSH_NEVER.ms || self->tick_at.ms == wake.ms)
         return;
-    self->tick_at = wake.ms;
+    self->tick_at = wake;
     sim_event(world, SIM_TICK, engine, session, delay > 0 ? delay : 0)->ticket =
         ++self->tick_number;
 }
 
-static void carry_out(struct sim_world *world, int engine, int session,
-                      const struct fsh_effects *fx)
+/* Between two effects an engine may go down, or sleep. */
+static void stumble(struct sim_world *world, int engine, enum fsh_effect_kind before)
+{
+    if (before != FSH_EFFECT_STORE && before != FSH_EFFECT_SEND && before != FSH_EFFECT_PUBLISH)
+        return;
+    if (sim_strikes(world, SIM_CRASHES_BETWEEN))
+        sim_happen_crash(world, engine);
+    else if (sim_strikes(world, SIM_PAUSES_BETWEEN))
+        sim_happen_pause(world, engine, SIM_PAUSES_BETWEEN);
+}
+
+void sim_engine_carry_out(struct sim_world *world, int engine, int session,
+                          const struct fsh_effects *fx)
 {
     bool wake = false;
 
     if (fx->count >= FSH_EFFECTS_MAX)
-        sim_violated(world, "a step returned more effects than fit");
-    for (unsigned i = 0; i < fx->count; i++)
-        do_effect(world, engine, session, &fx->list[i], &wake);
+        sim_violated(world, SIM_RULE_BOUNDED, "a step returned more effects than fit");
+    for (unsigned i = 0; i < fx->count; i++) {
+        stumble(world, engine, fx->list[i].kind);
+        if (!world->engines[engine].up)
+            return;
+        do_effect(world, engine, session, &fx->list[i]);
+        wake = wake || fx->list[i].kind == FSH_EFFECT_WAKE;
+    }
     if (wake)
-        ask_again(world, engine, session);
-    set_timer(world, engine, session);
+        sim_callers_ask_again(world, engine, session);
+    if (world->engines[engine].up)
+        set_timer(world, engine, session);
 }
 
-/* ---- events
- * --------------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------------
+ */
 
-void sim_engine_start(struct sim_world *world, int engine, bool new_boot)
+static void tick(struct sim_world *world, int engine, int session)
+{
+    struct sim_session *self = at(world, engine, session);
+    struct fsh_effects fx;
+
+    fx.count = 0;
+    self->tick_at = FSH_NEVER;
+    if (world->now != world->tick_time)
+        world->tick_count = 0;
+    world->tick_time = world->now;
+    if (++world->tick_count > 1000)
+        sim_violated(world, SIM_RULE_BOUNDED, "the core wants to be woken at once, for ever");
+    fsh_core_tick(&self->core, sim_engine_now(world, engine), &fx);
+    sim_engine_carry_out(world, engine, session, &fx);
+}
+
+void sim_engine_start(struct sim_world *world, int engine)
 {
     struct sim_engine *self = &world->engines[engine];
 
     self->up = true;
+    self->closing = false;
     self->life = ++world->lives;
-    self->holder = sim_draw(world) | 1;
+    self->holder = fsh_core_draw(&self->random) | 1;
     self->gate = (struct fsh_gate){0};
+    self->closed_to = (struct fsh_mono){INT64_MIN};
     self->paused_until = 0;
-    if (new_boot) {
-        self->boot = world->plan.one_host ? 1 : sim_draw(world);
-        self->offset = world->plan.one_host ? 0 : sim_uniform(world, 1000000000) - world->now;
-        self->drift = world->plan.one_host ? 0 : sim_uniform(world, 200) - 100;
-    }
-    for (int session = 0; session < SIM_SESSIONS; session++) {
+    for (int session = 0; session < SIM_SESSIONS && self->up; session++) {
         struct sim_session *fresh = &self->sessions[session];
         int64_t stored_last = fresh->stored_last;
 
-        *fresh = (struct sim_session){.stored_last = stored_last, .tick_at = -1};
-        fsh_core_init(&fresh->core, &world->policy, &self->gate, self->holder);
-        tick(world, engine, session);
+        *fresh = (struct sim_session){
+            .stored_last = stored_last, .tick_at = FSH_NEVER, .probed_at = FSH_NEVER};
+        fsh_core_init(&fresh->core, &world->policies[session], &self->gate, self->holder);
+        if (sim_takes_part(world, engine, session))
+            tick(world, engine, session);
     }
+}
+
+static bool works(const struct sim_event *event)
+{
+    const struct fsh_result *result = &event->result;
+
+    return result->kind == FSH_RESULT_DEFINITE || result->kind == FSH_RESULT_CHALLENGE ||
+           (result->kind == FSH_RESULT_GRANT &&
+            (event->errand == FSH_ERRAND_PROBE || fsh_core_ever_usable(result->lifetime_ms)));
+}
+
+/* What the platform asked for, and whether it still does. */
+static void note_retry_after(struct sim_world *world, const struct sim_event *event)
+{
+    struct sim_engine *self = &world->engines[event->engine];
+    int64_t after = event->result.retry_after_ms;
+    int64_t now = sim_engine_mono(world, event->engine).ms;
+
+    if (works(event))
+        self->closed_to.ms = INT64_MIN;
+    if (works(event) || event->result.kind == FSH_RESULT_GRANT || after < 0)
+        return;
+    if (after > FSH_RETRY_AFTER_MS)
+        after = FSH_RETRY_AFTER_MS;
+    if (now + after > self->closed_to.ms)
+        self->closed_to.ms = now + after;
+}
+
+static void take_grant(struct sim_session *self, const struct sim_event *event)
+{
+    self->made = event->grant;
+    /* Without an ID token the partners stay as they were. */
+    if (!event->grant.identified)
+        self->made.partners = self->force.access ? self->force.partners : 0;
 }
 
 static void answered(struct sim_world *world, const struct sim_event *event)
 {
     struct sim_session *self = at(world, event->engine, event->session);
+    bool of_probe = self->core.probing && event->ticket == self->core.probe_ticket;
+    bool of_flight = self->core.step == FSH_STEP_SEND && event->ticket == self->core.ticket;
     struct fsh_effects fx;
 
     fx.count = 0;
-    if (event->ticket == self->core.ticket && event->errand != FSH_ERRAND_PROBE &&
-        event->result.kind == FSH_RESULT_GRANT) {
-        self->grant_access = event->new_access;
-        self->grant_refresh = event->new_refresh;
-        self->grant_lifetime = event->lifetime;
+    if (of_probe || of_flight) {
+        sim_tell_answer(world, event, "is told:");
+        note_retry_after(world, event);
     }
-    if (event->result.kind == FSH_RESULT_DEFINITE)
+    if (of_flight && event->result.kind == FSH_RESULT_GRANT)
+        take_grant(self, event);
+    if (of_flight && (event->result.kind == FSH_RESULT_DEFINITE || event->result.suspended))
         self->excused = true;
     fsh_core_answered(&self->core, sim_engine_now(world, event->engine), event->ticket,
                       &event->result, &fx);
-    carry_out(world, event->engine, event->session, &fx);
+    sim_engine_carry_out(world, event->engine, event->session, &fx);
 }
 
 static void stored(struct sim_world *world, const struct sim_event *event)
@@ -437,15 +361,19 @@ static void stored(struct sim_world *world, const struct sim_event *event)
 
     fx.count = 0;
     if (event->ticket == self->core.ticket && event->status == FRESHET_OK) {
-        if (event->change.kind == FSH_CHANGE_LEASE && event->verdict == FSH_VERDICT_DONE)
+        if (event->change.kind == FSH_CHANGE_LEASE && event->verdict == FSH_VERDICT_DONE) {
             self->leased = event->leased;
+            self->leased_at = event->leased_at;
+            self->lease_until = event->lease_until;
+        }
+        self->read = event->record;
         /* Another engine ended it, or went on. */
         if (event->record.phase != FSH_PHASE_LIVE || event->record.generation > self->generation)
             self->excused = true;
     }
     fsh_core_stored(&self->core, sim_engine_now(world, event->engine), event->ticket, event->status,
-                    event->verdict, &event->record, event->unresolved, &fx);
-    carry_out(world, event->engine, event->session, &fx);
+                    event->verdict, &event->record, event->unresolved_ms, &fx);
+    sim_engine_carry_out(world, event->engine, event->session, &fx);
 }
 
 static void adopted(struct sim_world *world, const struct sim_event *event)
@@ -454,50 +382,29 @@ static void adopted(struct sim_world *world, const struct sim_event *event)
     struct fsh_effects fx;
 
     fx.count = 0;
-    self->adopted = event->ticket == self->core.ticket ? event->new_access : 0;
+    if (event->ticket == self->core.ticket)
+        self->adopted = event->grant;
     fsh_core_adopted(&self->core, sim_engine_now(world, event->engine), event->ticket,
-                     (struct fsh_mono){event->sent}, event->lifetime, &fx);
-    carry_out(world, event->engine, event->session, &fx);
-    self->adopted = 0;
+                     event->started, event->grant.lifetime_ms, &fx);
+    sim_engine_carry_out(world, event->engine, event->session, &fx);
+    self->adopted = (struct sim_grant){0};
 }
 
-static void unauthorized(struct sim_world *world, const struct sim_event *event)
+static void report(struct sim_world *world, const struct sim_event *event)
 {
     struct sim_session *self = at(world, event->engine, event->session);
     struct fsh_effects fx;
 
     fx.count = 0;
-    if (event->generation == self->generation)
+    sim_say(world, event->engine, event->session,
+            "a caller's request was answered 401 (generation %llu)",
+            (unsigned long long)event->generation);
+    /* For a service the probe decides. */
+    if (event->generation == self->generation && !world->plan.service[event->session])
         self->excused = true;
     fsh_core_unauthorized(&self->core, sim_engine_now(world, event->engine), event->generation,
                           &fx);
-    carry_out(world, event->engine, event->session, &fx);
-}
-
-static void sign_in(struct sim_world *world, const struct sim_event *event)
-{
-    struct sim_session *self = at(world, event->engine, event->session);
-    struct fsh_effects fx;
-
-    fx.count = 0;
-    if (fsh_core_command(&self->core, sim_engine_now(world, event->engine), FSH_ERRAND_SIGN_IN,
-                         &fx) != FRESHET_OK)
-        self->returning = false;
-    carry_out(world, event->engine, event->session, &fx);
-}
-
-static void sign_out(struct sim_world *world, const struct sim_event *event)
-{
-    struct sim_session *self = at(world, event->engine, event->session);
-    struct fsh_effects fx;
-
-    fx.count = 0;
-    sim_note(world, "engine %d/%d: sign-out", event->engine, event->session);
-    self->excused = true;
-    fsh_core_sign_out(&self->core, sim_engine_now(world, event->engine), world->policy.service,
-                      &fx);
-    self->over = true;
-    carry_out(world, event->engine, event->session, &fx);
+    sim_engine_carry_out(world, event->engine, event->session, &fx);
 }
 
 void sim_engine_event(struct sim_world *world, struct sim_event *event)
@@ -509,7 +416,13 @@ void sim_engine_event(struct sim_world *world, struct sim_event *event)
             tick(world, event->engine, event->session);
         break;
     case SIM_CALL:
-        sim_engine_call(world, event->engine, event->session);
+        sim_callers_call(world, event->engine, event->session);
+        break;
+    case SIM_LATE:
+        sim_callers_late(world, event);
+        break;
+    case SIM_LEAVE:
+        leave(world, event);
         break;
     case SIM_ANSWER:
         answered(world, event);
@@ -520,17 +433,11 @@ void sim_engine_event(struct sim_world *world, struct sim_event *event)
     case SIM_ADOPTED:
         adopted(world, event);
         break;
-    case SIM_UNAUTHORIZED:
-        unauthorized(world, event);
+    case SIM_REPORT:
+        report(world, event);
         break;
-    case SIM_DEADLINE:
-        late(world, event);
-        break;
-    case SIM_SIGN_IN:
-        sign_in(world, event);
-        break;
-    case SIM_SIGN_OUT:
-        sign_out(world, event);
+    case SIM_PERSON:
+        sim_callers_person(world, event);
         break;
     default:
         break;

@@ -1,261 +1,94 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sim.h"
+#include "run.h"
 
 #include "base/bounds.h"
+#include "core/random.h"
 
-#include <freshet/status.h>
 #include <stdlib.h>
 
-/* What lies between the end of all faults and the moment when every session must be fresh again: a
- * Retry-After of a minute, a lease of an engine that died, the pause between automatic sign-ins, an
- * exchange, and a caller who finds out. */
-#define RECOVERY_MS 240000
+/* ---- events -------------------------------------------------------------------------------- */
 
-static int64_t pick(struct sim_world *world, const int64_t *choices, size_t count)
+/* Those that need the engine's process to be running. */
+static bool of_process(const struct sim_world *world, enum sim_event_kind kind)
 {
-    return choices[sim_draw(world) % count];
-}
-
-static void make_plan(struct sim_world *world)
-{
-    static const int64_t lifetimes[] = {5000, 60000, 300000, 900000, 3600000, 3600000};
-    static const int64_t graces[] = {0, 2000, 10000, 60000};
-    struct sim_plan *plan = &world->plan;
-
-    plan->rotating = sim_chance(world, 500);
-    plan->grace_ms = pick(world, graces, 4);
-    plan->service = sim_chance(world, 500);
-    plan->background = plan->service || sim_chance(world, 600);
-    plan->engines = 1 + (int)(sim_draw(world) % SIM_ENGINES);
-    plan->one_host = sim_chance(world, 500);
-    plan->lifetime_ms = pick(world, lifetimes, 6);
-    plan->faults_end = plan->lifetime_ms * 6;
-    if (plan->faults_end < 600000)
-        plan->faults_end = 600000;
-    /* A rotation that was lost shows when the token in hand ends. */
-    plan->end = plan->faults_end + RECOVERY_MS + (plan->rotating ? plan->lifetime_ms : 0);
-    plan->lost_request = (unsigned)sim_uniform(world, 100);
-    plan->lost_response = (unsigned)sim_uniform(world, 150);
-    plan->server_error = (unsigned)sim_uniform(world, 150);
-    plan->waf = (unsigned)sim_uniform(world, 100);
-    plan->duplicate = (unsigned)sim_uniform(world, 50);
-    plan->store_error = (unsigned)sim_uniform(world, 100);
-    plan->slow = (unsigned)sim_uniform(world, 80);
-    plan->outage_every = sim_chance(world, 500) ? plan->faults_end / 3 : 0;
-    plan->revocation_every = sim_chance(world, 400) ? plan->faults_end / 3 : 0;
-    plan->crash_every = sim_chance(world, 500) ? plan->faults_end / 4 : 0;
-    plan->pause_every = sim_chance(world, 500) ? plan->faults_end / 4 : 0;
-    plan->sign_out_every = sim_chance(world, 400) ? plan->faults_end / 3 : 0;
-    plan->step_every = sim_chance(world, 300) ? plan->faults_end / 3 : 0;
-    plan->store_outage_every = sim_chance(world, 300) ? plan->faults_end / 3 : 0;
-    plan->call_every = 1 + plan->lifetime_ms / 40;
-    if (plan->call_every > 20000)
-        plan->call_every = 20000;
-}
-
-static void make_policy(struct sim_world *world)
-{
-    world->policy = (struct fsh_policy){
-        .service = world->plan.service,
-        .background = world->plan.background,
-        .rotating = world->plan.rotating,
-        .probe = world->plan.service,
-        .threshold_ms = FSH_THRESHOLD_MS,
-        .grace_ms = world->plan.grace_ms,
-        .refresh_life_ms = INT64_C(30) * 86400000,
-        .sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS,
-    };
-}
-
-/* ---- things that happen to the world
- * -------------------------------------------------------------- */
-
-static void again(struct sim_world *world, enum sim_event_kind kind, int64_t every)
-{
-    int engine = (int)(sim_draw(world) % (unsigned)world->plan.engines);
-    int session = (int)(sim_draw(world) % SIM_SESSIONS);
-
-    if (every > 0)
-        (void)sim_event(world, kind, engine, session, sim_around(world, every));
-}
-
-static void outage(struct sim_world *world)
-{
-    int64_t length = sim_uniform(world, world->plan.faults_end / 4);
-
-    world->outage_until = world->now + length;
-    if (world->outage_until > world->plan.faults_end)
-        world->outage_until = world->plan.faults_end;
-    sim_note(world, "platform: down for %lld ms", (long long)length);
-    again(world, SIM_OUTAGE, world->plan.outage_every);
-}
-
-static void store_outage(struct sim_world *world)
-{
-    int64_t length = sim_uniform(world, 120000);
-
-    world->store_out_until = world->now + length;
-    if (world->store_out_until > world->plan.faults_end)
-        world->store_out_until = world->plan.faults_end;
-    sim_note(world, "store: down for %lld ms", (long long)length);
-    again(world, SIM_STORE_OUTAGE, world->plan.store_outage_every);
-}
-
-static void revoke(struct sim_world *world, int session)
-{
-    world->accounts[session].live_family = 0;
-    sim_note(world, "platform: revokes everything of %d", session);
-    again(world, SIM_REVOCATION, world->plan.revocation_every);
-}
-
-static void crash(struct sim_world *world, int engine)
-{
-    struct sim_engine *self = &world->engines[engine];
-
-    if (!self->up)
-        return;
-    self->up = false;
-    self->life = ++world->lives;
-    sim_note(world, "engine %d: crashes", engine);
-    (void)sim_event(world, SIM_RESTART, engine, 0, sim_around(world, 20000));
-    again(world, SIM_CRASH, world->plan.crash_every);
-}
-
-static void restart(struct sim_world *world, int engine)
-{
-    bool new_boot = !world->plan.one_host && sim_chance(world, 300);
-
-    sim_note(world, "engine %d: starts%s", engine, new_boot ? ", after a new boot" : "");
-    sim_engine_start(world, engine, new_boot);
-}
-
-static void pause_engine(struct sim_world *world, int engine)
-{
-    static const int64_t lengths[] = {500, 20000, 45000, 600000, 8 * INT64_C(3600000)};
-    int64_t until = world->now + pick(world, lengths, 5);
-
-    world->engines[engine].paused_until =
-        until < world->plan.faults_end ? until : world->plan.faults_end;
-    sim_note(world, "engine %d: sleeps until %lld ms", engine,
-             (long long)world->engines[engine].paused_until);
-    again(world, SIM_PAUSE, world->plan.pause_every);
-}
-
-static void step_wall(struct sim_world *world, int engine)
-{
-    world->engines[engine].wall_step = sim_uniform(world, 7200000) - 3600000;
-    sim_note(world, "engine %d: the calendar steps", engine);
-    again(world, SIM_STEP, world->plan.step_every);
-}
-
-/* ---- running
- * ----------------------------------------------------------------------------------------- */
-
-static void send(struct sim_world *world, struct sim_event *event)
-{
-    int64_t delay = sim_platform_process(world, event);
-    struct sim_event *answer;
-
-    if (delay < 0)
-        return;
-    answer = sim_event(world, SIM_ANSWER, event->engine, event->session, delay);
-    answer->life = event->life;
-    answer->ticket = event->ticket;
-    answer->errand = event->errand;
-    answer->result = event->result;
-    answer->new_access = event->new_access;
-    answer->new_refresh = event->new_refresh;
-    answer->lifetime = event->lifetime;
-}
-
-static void store(struct sim_world *world, struct sim_event *event)
-{
-    struct sim_event *report;
-
-    sim_store_process(world, event);
-    report = sim_event(world, SIM_STORED, event->engine, event->session, 1 + sim_uniform(world, 5));
-    report->life = event->life;
-    report->ticket = event->ticket;
-    report->change = event->change;
-    report->status = event->status;
-    report->verdict = event->verdict;
-    report->record = event->record;
-    report->unresolved = event->unresolved;
-    report->leased = event->leased;
-}
-
-static void world_event(struct sim_world *world, struct sim_event *event)
-{
-    switch (event->kind) {
-    case SIM_SEND:
-        send(world, event);
-        break;
-    case SIM_STORE:
-        store(world, event);
-        break;
-    case SIM_OUTAGE:
-        outage(world);
-        break;
-    case SIM_STORE_OUTAGE:
-        store_outage(world);
-        break;
-    case SIM_REVOCATION:
-        revoke(world, event->session);
-        break;
-    case SIM_CRASH:
-        crash(world, event->engine);
-        break;
-    case SIM_RESTART:
-        restart(world, event->engine);
-        break;
-    case SIM_PAUSE:
-        pause_engine(world, event->engine);
-        break;
-    case SIM_STEP:
-        step_wall(world, event->engine);
-        break;
+    switch (kind) {
+    case SIM_ARRIVE:
+    case SIM_HAPPEN:
+    case SIM_START:
+        return false;
+    case SIM_STORE: /* inside the process, or on its way to the database */
+        return world->plan.one_host;
     default:
-        break;
+        return true;
     }
 }
 
-static bool is_fault(enum sim_event_kind kind)
+/* Those that outlive a crash: what callers do, and what has left. */
+static bool outlives(enum sim_event_kind kind)
 {
-    return kind == SIM_OUTAGE || kind == SIM_REVOCATION || kind == SIM_CRASH || kind == SIM_PAUSE ||
-           kind == SIM_STEP || kind == SIM_STORE_OUTAGE || kind == SIM_SIGN_OUT;
+    return kind == SIM_CALL || kind == SIM_REPORT || kind == SIM_STORE || kind == SIM_ARRIVE ||
+           kind == SIM_HAPPEN || kind == SIM_START;
 }
 
-static bool of_engine(enum sim_event_kind kind)
+/* A paused process does everything later. Its operations of the store keep their order. */
+static void put_off(struct sim_world *world, struct sim_event *event)
 {
-    return kind == SIM_TICK || kind == SIM_CALL || kind == SIM_ANSWER || kind == SIM_STORED ||
-           kind == SIM_ADOPTED || kind == SIM_UNAUTHORIZED || kind == SIM_DEADLINE ||
-           kind == SIM_SIGN_IN || kind == SIM_SIGN_OUT;
+    int64_t until = world->engines[event->engine].paused_until;
+    struct sim_session *session = &world->engines[event->engine].sessions[event->session];
+
+    if (event->kind == SIM_STORE) {
+        if (until <= session->stored_last)
+            until = session->stored_last + 1;
+        session->stored_last = until;
+    }
+    fsh_base_heap_set(&world->queue, &event->timer, (struct fsh_mono){until});
+}
+
+static void start(struct sim_world *world, int engine)
+{
+    if (world->engines[engine].up && !world->engines[engine].closing)
+        return;
+    sim_tell(world, "%s starts", sim_engine_name(engine));
+    sim_engine_start(world, engine);
+}
+
+static void handle(struct sim_world *world, struct sim_event *event)
+{
+    switch (event->kind) {
+    case SIM_ARRIVE:
+        sim_platform_receive(world, event);
+        break;
+    case SIM_STORE:
+        sim_store_receive(world, event);
+        break;
+    case SIM_HAPPEN:
+        sim_happen(world, event);
+        break;
+    case SIM_START:
+        start(world, event->engine);
+        break;
+    default:
+        if (world->engines[event->engine].up)
+            sim_engine_event(world, event);
+        break;
+    }
 }
 
 /* False when the event was put off. */
 static bool dispatch(struct sim_world *world, struct sim_event *event)
 {
-    struct sim_engine *engine = &world->engines[event->engine];
+    const struct sim_engine *engine = &world->engines[event->engine];
 
-    if (is_fault(event->kind) && !sim_faulty(world))
+    if (!outlives(event->kind) && event->life != engine->life)
         return true;
-    if (!of_engine(event->kind)) {
-        world_event(world, event);
-        return true;
-    }
-    if (engine->up && world->now < engine->paused_until) {
-        fsh_base_heap_set(&world->queue, &event->timer, (struct fsh_mono){engine->paused_until});
+    if (engine->up && world->now < engine->paused_until && of_process(world, event->kind)) {
+        put_off(world, event);
         return false;
     }
-    if (event->kind == SIM_CALL)
+    if (event->kind == SIM_CALL && !event->extra)
         (void)sim_event(world, SIM_CALL, event->engine, event->session,
-                        sim_around(world, world->plan.call_every));
-    if (event->kind == SIM_SIGN_OUT)
-        again(world, SIM_SIGN_OUT, world->plan.sign_out_every);
-    if (!engine->up ||
-        (event->kind != SIM_CALL && event->kind != SIM_SIGN_OUT && event->life != engine->life))
-        return true;
-    sim_engine_event(world, event);
+                        1 + sim_uniform(world, 2 * world->plan.call_every_ms));
+    handle(world, event);
     return true;
 }
 
@@ -263,7 +96,7 @@ static void run_until(struct sim_world *world, int64_t end)
 {
     struct fsh_timer *timer;
 
-    while (!world->violation && (timer = fsh_base_heap_first(&world->queue)) &&
+    while (world->broken == SIM_RULE_NONE && (timer = fsh_base_heap_first(&world->queue)) &&
            timer->at.ms <= end) {
         struct sim_event *event = fsh_container_of(timer, struct sim_event, timer);
 
@@ -276,186 +109,157 @@ static void run_until(struct sim_world *world, int64_t end)
         event->next_free = world->free_events;
         world->free_events = event;
     }
-    world->now = end;
+    if (world->broken == SIM_RULE_NONE)
+        world->now = end;
 }
 
-/* Liveness: faults are over, and every session is live and fresh, or signed out by its user. */
-static void check_recovery(struct sim_world *world)
+/* ---- a world ------------------------------------------------------------------------------- */
+
+static void cut_plan(struct sim_world *world)
+{
+    struct sim_plan *plan = &world->plan;
+    int64_t recovery = plan->end - plan->faults_end;
+
+    for (int i = 0; i < SIM_FAULTS; i++) {
+        if (world->cut->faults & UINT64_C(1) << i)
+            plan->rate[i] = 0;
+    }
+    if (world->cut->faults_end)
+        plan->faults_end = world->cut->faults_end;
+    plan->end = plan->faults_end + recovery;
+}
+
+static void make_policies(struct sim_world *world)
+{
+    const struct sim_plan *plan = &world->plan;
+
+    for (int i = 0; i < SIM_SESSIONS; i++)
+        world->policies[i] = (struct fsh_policy){
+            .service = plan->service[i],
+            .background = plan->background[i],
+            .rotating = plan->rotating,
+            .probe = plan->service[i],
+            .threshold_ms = FSH_THRESHOLD_MS,
+            .grace_ms = plan->grace_ms,
+            .refresh_life_ms = sim_plan_refresh_life_ms(plan, i),
+            .sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS,
+        };
+}
+
+static void make_hosts(struct sim_world *world)
+{
+    for (int i = 0; i < SIM_ENGINES; i++) {
+        world->engines[i].host = world->plan.one_host ? 0 : i;
+        world->engines[i].random = sim_draw(world);
+        world->hosts[i] = (struct sim_host){
+            .boot = sim_draw(world),
+            .offset = sim_uniform(world, 1000000000),
+            .drift = world->plan.one_host ? 0 : sim_uniform(world, 400) - 200,
+        };
+    }
+}
+
+static void make_world(struct sim_world *world)
+{
+    sim_plan_make(&world->plan, world->seed);
+    cut_plan(world);
+    make_policies(world);
+    world->random = world->seed;
+    for (int i = 0; i < SIM_FAULTS; i++)
+        world->streams[i] = sim_draw(world);
+    make_hosts(world);
+    for (int i = 0; i < SIM_SESSIONS; i++) {
+        const struct fsh_record none = {0};
+
+        world->accounts[i].partners = 1 + (unsigned)sim_uniform(world, (1 << SIM_PARTNERS) - 2);
+        fsh_store_encode(&none, world->rows[i].bytes);
+        world->rows[i].signed_out_at = -1;
+    }
+}
+
+/* Everybody who takes part calls once more. */
+static void call_all(struct sim_world *world)
 {
     for (int engine = 0; engine < world->plan.engines; engine++) {
-        for (int i = 0; i < SIM_SESSIONS && !world->violation; i++) {
-            struct sim_session *session = &world->engines[engine].sessions[i];
-            struct fsh_record record = sim_store_read(world, i);
-
-            if (record.phase != FSH_PHASE_LIVE)
-                sim_violated(world, "a session did not come back after the faults ended");
-            else if (session->ready_at < world->plan.end)
-                sim_violated(world, "a caller gets no token long after the faults ended");
-            else if (fsh_core_usable(&session->core, sim_engine_now(world, engine).mono) &&
-                     !sim_platform_accepts(world, i, session->token))
-                sim_violated(world, "a revoked token is still in force long after");
+        for (int session = 0; session < SIM_SESSIONS; session++) {
+            if (sim_takes_part(world, engine, session) && world->engines[engine].up)
+                sim_callers_call(world, engine, session);
         }
     }
 }
 
 static void begin(struct sim_world *world)
 {
-    const struct sim_plan *plan = &world->plan;
-
-    for (int session = 0; session < SIM_SESSIONS; session++) {
-        const struct fsh_record none = {0};
-
-        fsh_store_encode(&none, world->rows[session].bytes);
-        world->rows[session].signed_out_at = -1;
+    for (int engine = 0; engine < world->plan.engines; engine++) {
+        if (world->cut->engines & 1U << engine)
+            continue;
+        start(world, engine);
+        for (int session = 0; session < SIM_SESSIONS; session++) {
+            if (sim_takes_part(world, engine, session))
+                (void)sim_event(world, SIM_CALL, engine, session,
+                                sim_uniform(world, world->plan.call_every_ms));
+        }
     }
-    for (int engine = 0; engine < plan->engines; engine++) {
-        sim_engine_start(world, engine, true);
-        for (int session = 0; session < SIM_SESSIONS; session++)
-            (void)sim_event(world, SIM_CALL, engine, session, sim_around(world, plan->call_every));
-    }
-    again(world, SIM_OUTAGE, plan->outage_every);
-    again(world, SIM_REVOCATION, plan->revocation_every);
-    again(world, SIM_CRASH, plan->crash_every);
-    again(world, SIM_PAUSE, plan->pause_every);
-    again(world, SIM_SIGN_OUT, plan->sign_out_every);
-    again(world, SIM_STEP, plan->step_every);
-    again(world, SIM_STORE_OUTAGE, plan->store_outage_every);
+    sim_happen_begin(world);
 }
 
-static void print_failure(const struct sim_world *world, FILE *out)
+static void print_last(const struct sim_world *world, FILE *out)
 {
-    const struct sim_plan *plan = &world->plan;
-    uint64_t first = world->line_count > SIM_TRACE ? world->line_count - SIM_TRACE : 0;
+    uint64_t first = world->line_count > SIM_LINES ? world->line_count - SIM_LINES : 0;
 
-    (void)fprintf(out, "seed %llu: %s\n", (unsigned long long)world->seed, world->violation);
-    (void)fprintf(
-        out, "  %s, %s, grace %lld ms, lifetime %lld ms, %d engines on %s, after %llu steps\n",
-        plan->service ? "service" : "person", plan->rotating ? "rotating" : "not rotating",
-        (long long)plan->grace_ms, (long long)plan->lifetime_ms, plan->engines,
-        plan->one_host ? "one host" : "hosts of their own", (unsigned long long)world->steps);
+    if (first)
+        (void)fprintf(out, "    (%llu steps before)\n", (unsigned long long)first);
     for (uint64_t n = first; n < world->line_count; n++)
-        (void)fprintf(out, "  %s\n", world->lines[n % SIM_TRACE]);
+        (void)fprintf(out, "%s\n", world->lines[n % SIM_LINES]);
 }
 
-static void world_free(struct sim_world *world)
+static struct sim_outcome outcome_of(const struct sim_world *world)
 {
-    struct fsh_timer *timer;
+    struct sim_outcome outcome = {
+        .broken = world->broken,
+        .how = world->how,
+        .at_ms = world->now,
+        .steps = world->steps,
+    };
 
-    while ((timer = fsh_base_heap_first(&world->queue))) {
-        fsh_base_heap_set(&world->queue, timer, FSH_NEVER);
-        free(fsh_container_of(timer, struct sim_event, timer));
+    for (int engine = 0; engine < SIM_ENGINES; engine++) {
+        for (int session = 0; session < SIM_SESSIONS; session++) {
+            if (sim_takes_part(world, engine, session))
+                outcome.session_ms += (uint64_t)world->now;
+        }
     }
-    while (world->free_events) {
-        struct sim_event *event = world->free_events;
-
-        world->free_events = event->next_free;
-        free(event);
-    }
-    fsh_base_heap_done(&world->queue);
-    free(world);
+    for (int i = 0; i < SIM_FAULTS; i++)
+        outcome.struck[i] = world->struck[i];
+    return outcome;
 }
 
-/* ---- leaving out
- * ------------------------------------------------------------------------------------- */
-
-struct fault {
-    const char *name;
-    void (*leave_out)(struct sim_plan *plan);
-};
-
-#define FAULT(label, statement)                                                                    \
-    static void without_##label(struct sim_plan *plan)                                             \
-    {                                                                                              \
-        plan->statement;                                                                           \
-    }
-
-FAULT(lost_requests, lost_request = 0)
-FAULT(lost_responses, lost_response = 0)
-FAULT(server_errors, server_error = 0)
-FAULT(waf_pages, waf = 0)
-FAULT(duplicates, duplicate = 0)
-FAULT(store_errors, store_error = 0)
-FAULT(slowness, slow = 0)
-FAULT(outages, outage_every = 0)
-FAULT(revocations, revocation_every = 0)
-FAULT(crashes, crash_every = 0)
-FAULT(pauses, pause_every = 0)
-FAULT(sign_outs, sign_out_every = 0)
-FAULT(clock_steps, step_every = 0)
-FAULT(store_outages, store_outage_every = 0)
-FAULT(other_engines, engines = 1)
-
-static const struct fault faults[SIM_FAULTS] = {
-    {"other engines", without_other_engines},
-    {"crashes", without_crashes},
-    {"pauses", without_pauses},
-    {"clock steps", without_clock_steps},
-    {"revocations", without_revocations},
-    {"sign-outs", without_sign_outs},
-    {"outages", without_outages},
-    {"store outages", without_store_outages},
-    {"store errors", without_store_errors},
-    {"slowness", without_slowness},
-    {"lost requests", without_lost_requests},
-    {"lost responses", without_lost_responses},
-    {"server errors", without_server_errors},
-    {"WAF pages", without_waf_pages},
-    {"duplicates", without_duplicates},
-};
-
-const char *sim_fault_name(unsigned fault)
-{
-    return faults[fault].name;
-}
-
-const char *sim_run(uint64_t seed, unsigned without, bool trace, FILE *out,
-                    uint64_t *ret_session_ms)
+struct sim_outcome sim_run(uint64_t seed, const struct sim_cut *cut, enum sim_telling telling,
+                           FILE *out)
 {
     struct sim_world *world = calloc(1, sizeof(*world));
-    const char *violation;
+    struct sim_outcome outcome;
 
-    if (!world)
+    if (world && telling == SIM_TELL_LAST)
+        world->lines = calloc(SIM_LINES, sizeof(world->lines[0]));
+    if (!world || (telling == SIM_TELL_LAST && !world->lines))
         abort();
     world->seed = seed;
-    world->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-    world->trace = trace;
-    make_plan(world);
-    for (unsigned i = 0; i < SIM_FAULTS; i++) {
-        if (without & 1U << i)
-            faults[i].leave_out(&world->plan);
-    }
-    make_policy(world);
+    world->cut = cut;
+    world->telling = telling;
+    world->out = out;
+    make_world(world);
     begin(world);
     run_until(world, world->plan.end);
-    for (int engine = 0; engine < world->plan.engines; engine++) {
-        for (int session = 0; session < SIM_SESSIONS; session++)
-            sim_engine_call(world, engine, session);
+    if (world->broken == SIM_RULE_NONE) {
+        call_all(world);
+        run_until(world, world->plan.end + FSH_CALL_MS);
     }
-    run_until(world, world->plan.end + FSH_CALL_MS);
-    if (!world->violation)
-        check_recovery(world);
-    violation = world->violation;
-    if (violation && out)
-        print_failure(world, out);
-    *ret_session_ms = (uint64_t)world->now * SIM_SESSIONS * (uint64_t)world->plan.engines;
-    world_free(world);
-    return violation;
-}
-
-void sim_shrink(uint64_t seed, FILE *out)
-{
-    unsigned without = 0;
-    uint64_t ms;
-
-    for (unsigned i = 0; i < SIM_FAULTS; i++) {
-        if (sim_run(seed, without | 1U << i, false, NULL, &ms))
-            without |= 1U << i;
-    }
-    (void)fprintf(out, "it needs:");
-    for (unsigned i = 0; i < SIM_FAULTS; i++) {
-        if (!(without & 1U << i))
-            (void)fprintf(out, " %s%s", sim_fault_name(i), i + 1 < SIM_FAULTS ? "," : "");
-    }
-    (void)fprintf(out, " and this\n");
-    (void)sim_run(seed, without, false, out, &ms);
+    if (world->broken == SIM_RULE_NONE)
+        sim_check_recovery(world);
+    if (telling == SIM_TELL_LAST)
+        print_last(world, out);
+    outcome = outcome_of(world);
+    sim_world_done(world);
+    free(world);
+    return outcome;
 }

@@ -2,6 +2,7 @@
 #include "core/backoff.h"
 
 #include "base/bounds.h"
+#include "core/mutant.h"
 #include "core/random.h"
 
 static int64_t doubled(int64_t first, int64_t last, uint32_t times)
@@ -26,7 +27,7 @@ int64_t fsh_core_refused_ms(uint32_t refusals, int64_t pause_ms)
 
 struct fsh_mono fsh_core_gate_opens(const struct fsh_gate *gate)
 {
-    return fsh_mono_max(gate->retry_at, gate->closed_to);
+    return FSH_MUTANT(IMPATIENT) ? gate->retry_at : fsh_mono_max(gate->retry_at, gate->closed_to);
 }
 
 void fsh_core_gate_enter(struct fsh_gate *gate, struct fsh_mono now)

@@ -27,6 +27,7 @@ static void fill_lease(struct fsh_core *core, const struct fsh_now *now, struct 
     if (core->errand == FSH_ERRAND_SIGN_IN && core->command == FSH_ERRAND_NONE) {
         change->wall = now->wall;
         change->pause_ms = core->policy->sign_in_pause_ms;
+        change->known_at = core->record.sign_in_at;
         change->sign_in_at = wall_add(now->wall, change->pause_ms);
     }
 }
@@ -202,7 +203,7 @@ static void granted(struct fsh_core *core, struct fsh_now *now, struct fsh_effec
     }
     core->sent_at = core->started_at;
     /* Rule 7: a bare access token can be had again, so nobody waits for the store. */
-    if (!signs_in(core) && !result->refresh_token) {
+    if ((!signs_in(core) && !result->refresh_token) || FSH_MUTANT(HASTY)) {
         publish(core, now, core->reserved, core->sent_at, result->lifetime_ms, fx);
         fsh_core_note(fx, FSH_NOTE_REFRESHED, FRESHET_OK, result->lifetime_ms);
         fsh_core_put(fx, FSH_EFFECT_WAKE);
@@ -325,6 +326,23 @@ static void read_done(struct fsh_core *core, struct fsh_now *now, enum fsh_verdi
     fsh_core_settle(core, now, fx);
 }
 
+/* The gate may have closed while the store was asked. A person passes it, but not Retry-After. */
+static bool gate_closed(const struct fsh_core *core, struct fsh_mono now)
+{
+    bool person = core->command != FSH_ERRAND_NONE && core->command == core->errand;
+    struct fsh_mono opens = person ? core->gate->closed_to : fsh_core_gate_opens(core->gate);
+
+    return opens.ms > now.ms && !FSH_MUTANT(IMPATIENT);
+}
+
+/* The store said how long ago; what it took to say so has passed since. */
+static bool within_grace(const struct fsh_core *core, struct fsh_mono now)
+{
+    int64_t since = fsh_mono_until(core->started_at, now);
+
+    return core->unresolved_ms < core->policy->grace_ms - since;
+}
+
 static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict verdict,
                    struct fsh_effects *fx)
 {
@@ -340,7 +358,7 @@ static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict 
         return;
     }
     /* A store so slow that the lease could end before the exchange must: ask again. */
-    if (left <= FSH_EXCHANGE_MS) {
+    if (left <= FSH_EXCHANGE_MS && !FSH_MUTANT(STRETCHES)) {
         fsh_core_pause(core, now->mono);
         return;
     }
@@ -350,9 +368,15 @@ static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict 
         fsh_core_begin(core, FSH_STEP_RELEASE, now, fx);
         return;
     }
+    if (gate_closed(core, now->mono)) {
+        core->result = (struct fsh_result){.kind = FSH_RESULT_LOCAL};
+        core->refused = false;
+        failed(core, now, FRESHET_EUNAVAILABLE, fx);
+        return;
+    }
     core->replay = core->errand == FSH_ERRAND_REFRESH && core->unresolved_ms >= 0;
     if (core->replay && core->policy->rotating) {
-        if (core->unresolved_ms >= core->policy->grace_ms && !FSH_MUTANT(NO_GRACE)) {
+        if (!within_grace(core, now->mono) && !FSH_MUTANT(NO_GRACE)) {
             fsh_core_begin(core, FSH_STEP_LOSE, now, fx);
             return;
         }
@@ -385,12 +409,15 @@ static void landed(struct fsh_core *core, struct fsh_now *now, struct fsh_effect
 static void committed(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict verdict,
                       struct fsh_effects *fx)
 {
-    /* STALE with our own generation: the change took effect before, and only the word was lost. */
-    if (verdict == FSH_VERDICT_DONE || core->record.generation == core->reserved) {
+    /* STALE with our own generation: the change took effect before, and only the word was lost. The
+     * session may have been ended or signed out since. */
+    bool written = verdict == FSH_VERDICT_DONE || core->record.generation == core->reserved;
+
+    if (written && core->record.phase == FSH_PHASE_LIVE) {
         landed(core, now, fx);
         return;
     }
-    /* Another engine was first. Its result stands; the lease that we may still have goes back. */
+    /* Another engine's result stands; the lease that we may still have goes back. */
     core->result.kind = FSH_RESULT_UNKNOWN;
     fsh_core_reply(core, FRESHET_ECANCELED, fx);
     if (core->record.phase != FSH_PHASE_LIVE)

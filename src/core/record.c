@@ -27,7 +27,7 @@ int64_t fsh_core_record_pause_ms(const struct fsh_record *record, struct fsh_wal
 
     /* It was written down by the calendar. An end that lies further off than such a pause can last
      * means that the calendar was stepped back since: it must not lock a session out. */
-    return left < 0 || left > most ? 0 : left;
+    return left < 0 || left > most || FSH_MUTANT(LOOPS) ? 0 : left;
 }
 
 /* What became of another engine's sign-in, while this one waited for its lease, holds for this one
@@ -35,10 +35,17 @@ int64_t fsh_core_record_pause_ms(const struct fsh_record *record, struct fsh_wal
 static bool must_not_sign_in(const struct fsh_record *record, const struct fsh_change *change)
 {
     bool automatic = change->purpose == FSH_PURPOSE_SIGN_IN && change->sign_in_at.ms != 0;
+    bool again =
+        record->lease.attempt == change->attempt && record->lease.purpose == FSH_PURPOSE_SIGN_IN;
 
-    if (!automatic || record->lease.attempt == change->attempt)
+    if (!automatic || again)
         return false;
-    return record->parked || fsh_core_record_pause_ms(record, change->wall, change->pause_ms) > 0;
+    if (record->parked && !FSH_MUTANT(UNPARKED))
+        return true;
+    /* A change that was long on its way comes from a calendar of the past, by which a new pause
+     * looks like one of a calendar that was stepped back. */
+    return (record->sign_in_at.ms != change->known_at.ms && !FSH_MUTANT(LOOPS)) ||
+           fsh_core_record_pause_ms(record, change->wall, change->pause_ms) > 0;
 }
 
 static void give_back(struct fsh_record *record, uint64_t attempt)
@@ -54,6 +61,18 @@ static void forget_refresh_token(struct fsh_record *record)
     record->unresolved = 0;
 }
 
+/* An attempt that asks again was not told that it has the lease, and so has sent nothing; but those
+ * that had it in between may have. */
+static void note_attempt(struct fsh_record *record, uint64_t attempt, struct fsh_stamp now)
+{
+    if (record->unresolved == attempt && record->lease.attempt != attempt) {
+        record->unresolved = FSH_ATTEMPTS_SEVERAL;
+    } else if (record->unresolved == 0 || record->unresolved == attempt) {
+        record->unresolved = attempt;
+        record->unresolved_at = now;
+    }
+}
+
 static enum fsh_verdict take_lease(struct fsh_record *record, const struct fsh_change *change,
                                    struct fsh_stamp now)
 {
@@ -65,6 +84,8 @@ static enum fsh_verdict take_lease(struct fsh_record *record, const struct fsh_c
         return FSH_VERDICT_BUSY;
     if (must_not_sign_in(record, change))
         return FSH_VERDICT_STALE;
+    if (change->purpose == FSH_PURPOSE_REFRESH)
+        note_attempt(record, change->attempt, now);
     record->reserved++;
     record->lease = (struct fsh_lease){
         .holder = change->holder,
@@ -73,12 +94,6 @@ static enum fsh_verdict take_lease(struct fsh_record *record, const struct fsh_c
         .until = {now.ms + FSH_LEASE_MS, now.boot},
         .purpose = change->purpose,
     };
-    /* An attempt that asks again was not told that it has the lease, and so has sent nothing. */
-    if (change->purpose == FSH_PURPOSE_REFRESH &&
-        (record->unresolved == 0 || record->unresolved == change->attempt)) {
-        record->unresolved = change->attempt;
-        record->unresolved_at = now;
-    }
     if (change->purpose == FSH_PURPOSE_SIGN_IN && change->sign_in_at.ms != 0)
         record->sign_in_at = change->sign_in_at;
     return FSH_VERDICT_DONE;

@@ -34,6 +34,9 @@ struct fsh_lease {
     enum fsh_purpose purpose;
 };
 
+/* No attempt of its own: these are odd. */
+#define FSH_ATTEMPTS_SEVERAL 2
+
 struct fsh_record {
     uint64_t incarnation; /* one more at each sign-in, end and sign-out */
     uint64_t generation;  /* of the last grant that was committed; never restarts */
@@ -47,7 +50,8 @@ struct fsh_record {
     uint32_t refusals;             /* of credentials, in a row */
     struct fsh_lease lease;
     /* The first refresh that may have spent the refresh token and whose outcome is not known
-     * (rule 7): its attempt, 0 for none, and when it took its lease. */
+     * (rule 7): its attempt, 0 for none, and when it took its lease. FSH_ATTEMPTS_SEVERAL when
+     * others asked in between. */
     uint64_t unresolved;
     struct fsh_stamp unresolved_at;
 };
@@ -91,7 +95,8 @@ struct fsh_change {
     uint32_t refusals; /* RELEASE */
     struct fsh_wall sign_in_at;    /* LEASE for a sign-in, RELEASE: earliest next automatic one */
     struct fsh_wall wall;          /* LEASE for an automatic sign-in: now, */
-    int64_t pause_ms;              /* ... and the pause between two */
+    int64_t pause_ms;              /* ... the pause between two, */
+    struct fsh_wall known_at;      /* ... and sign_in_at of the record that it was decided by */
     struct fsh_wall refresh_until; /* COMMIT, when a refresh token comes with it; else 0 */
 };
 

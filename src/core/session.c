@@ -42,6 +42,7 @@ void fsh_core_reply(struct fsh_core *core, int status, struct fsh_effects *fx)
     if (core->command == FSH_ERRAND_NONE || core->command != core->errand)
         return;
     core->command = FSH_ERRAND_NONE;
+    core->clean = false; /* what follows is not the same attempt: it has a pause to keep */
     fsh_core_put(fx, FSH_EFFECT_REPLY)->status = status;
 }
 
@@ -105,7 +106,8 @@ static struct wish sign_in_at(const struct fsh_core *core, const struct fsh_now 
         fsh_core_record_pause_ms(&core->record, now->wall, core->policy->sign_in_pause_ms);
     struct fsh_mono paused = fsh_mono_add(now->mono, pause);
 
-    if (!core->policy->service || core->record.parked)
+    if ((!core->policy->service && !FSH_MUTANT(UNBIDDEN)) ||
+        (core->record.parked && !FSH_MUTANT(UNPARKED)))
         return no_wish;
     return (struct wish){FSH_ERRAND_SIGN_IN, fsh_mono_max(at, paused), FSH_NOTE_SIGN_IN_AUTOMATIC};
 }
@@ -143,7 +145,7 @@ static struct fsh_mono end_of_token(const struct fsh_core *core, const struct fs
 
 static bool comes_back_by_itself(const struct fsh_record *record)
 {
-    if (record->phase == FSH_PHASE_NONE)
+    if (record->phase == FSH_PHASE_NONE || (record->phase == FSH_PHASE_HELD && FSH_MUTANT(UNHELD)))
         return true;
     return record->phase == FSH_PHASE_ENDED && record->reason != FRESHET_ESUSPENDED &&
            record->reason != FRESHET_EEXTERNALUSER;
@@ -236,7 +238,7 @@ static void choose(struct fsh_core *core, struct fsh_now *now, struct fsh_effect
 
 void fsh_core_advance(struct fsh_core *core, struct fsh_now *now, struct fsh_effects *fx)
 {
-    core->wake_at = FSH_NEVER;
+    core->wake_at = FSH_MUTANT(SLEEPLESS) ? now->mono : FSH_NEVER;
     core->next_try = FSH_NEVER;
     fsh_core_probe(core, now, fx);
     if (core->step == FSH_STEP_IDLE)
@@ -311,6 +313,8 @@ struct fsh_caller_answer fsh_core_ask(struct fsh_core *core, struct fsh_now now,
     if (usable)
         return core->step == FSH_STEP_IDLE || deadline.ms <= now.mono.ms ? ready : wait;
     if (core->next_try.ms < deadline.ms && deadline.ms > now.mono.ms)
+        return wait;
+    if (FSH_MUTANT(OVERSTAYS) && core->step != FSH_STEP_IDLE)
         return wait;
     return refused(core, now.mono);
 }

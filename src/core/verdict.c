@@ -3,6 +3,7 @@
 /* Rule 3: what a 401 of the API means. */
 
 #include "base/bounds.h"
+#include "core/mutant.h"
 #include "core/step.h"
 
 #include <freshet/status.h>
@@ -16,7 +17,7 @@ void fsh_core_judge(struct fsh_core *core, struct fsh_mono now, struct fsh_effec
     core->confirmed = false;
     if (reported == 0)
         return;
-    if (reported != core->published) {
+    if (reported != core->published && !FSH_MUTANT(LATE_401)) {
         fsh_core_note(fx, FSH_NOTE_401_LATE, FRESHET_OK, (int64_t)reported);
         return;
     }
@@ -32,7 +33,7 @@ void fsh_core_judge(struct fsh_core *core, struct fsh_mono now, struct fsh_effec
         return;
     }
     fsh_core_note(fx, FSH_NOTE_401_COUNTS, FRESHET_OK, (int64_t)reported);
-    if (core->policy->service && core->policy->probe && !confirmed)
+    if (core->policy->service && core->policy->probe && !confirmed && !FSH_MUTANT(UNPROBED))
         core->suspect = reported;
     else
         fsh_core_condemn(core, FRESHET_EENDED, fx);
@@ -86,7 +87,7 @@ void fsh_core_probe(struct fsh_core *core, struct fsh_now *now, struct fsh_effec
     core->probing = true;
     core->probed = core->suspect;
     core->suspect = 0;
-    core->probe_at = fsh_mono_add(now->mono, FSH_PROBE_PAUSE_MS);
+    core->probe_at = fsh_mono_add(now->mono, FSH_MUTANT(PROBES) ? 0 : FSH_PROBE_PAUSE_MS);
     core->probe_ticket = ++core->ticket_count;
     fsh_core_gate_enter(core->gate, now->mono);
     fsh_core_note(fx, FSH_NOTE_PROBE, FRESHET_OK, (int64_t)core->probed);

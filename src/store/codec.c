@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/codec.h"
 
+#include "core/mutant.h"
+
 #include <freshet/status.h>
 
 /* One walk over the fields serves both directions, so that they cannot drift apart. */
@@ -68,6 +70,8 @@ static void stamp(struct walk *walk, struct fsh_stamp *field)
 
 static void lease(struct walk *walk, struct fsh_lease *field)
 {
+    if (FSH_MUTANT(LOSSY))
+        field->holder = 0;
     u64(walk, &field->holder);
     u64(walk, &field->attempt);
     u64(walk, &field->generation);

@@ -180,6 +180,63 @@ static void an_attempt_that_asks_again_has_sent_nothing(void **state)
     assert_int_equal(record.unresolved_at.ms, 90000);
 }
 
+static void an_attempt_that_asks_again_after_another_may_be_a_replay(void **state)
+{
+    struct fsh_record record = live();
+
+    (void)state;
+    assert_int_equal(lease(&record, 1, 101, 1000), FSH_VERDICT_DONE);
+    assert_int_equal(lease(&record, 2, 201, 1000 + FSH_LEASE_MS), FSH_VERDICT_DONE);
+    assert_int_equal(lease(&record, 1, 101, 1000 + 2 * FSH_LEASE_MS), FSH_VERDICT_DONE);
+    assert_int_equal(fsh_core_record_unresolved_ms(&record, 101, at(1000 + 2 * FSH_LEASE_MS)),
+                     2 * FSH_LEASE_MS);
+    assert_int_equal(fsh_core_record_unresolved_ms(&record, 201, at(1000 + 2 * FSH_LEASE_MS)),
+                     2 * FSH_LEASE_MS);
+}
+
+static struct fsh_change automatic(const struct fsh_record *record, uint64_t attempt, int64_t wall)
+{
+    struct fsh_change change = change_of(record, FSH_CHANGE_LEASE, 1, attempt);
+
+    change.purpose = FSH_PURPOSE_SIGN_IN;
+    change.wall.ms = wall;
+    change.pause_ms = FSH_SIGN_IN_PAUSE_MS;
+    change.sign_in_at.ms = wall + FSH_SIGN_IN_PAUSE_MS;
+    change.known_at = record->sign_in_at;
+    return change;
+}
+
+static void an_automatic_sign_in_that_asks_again_meets_only_its_own_pause(void **state)
+{
+    struct fsh_record record = live();
+    struct fsh_change change;
+
+    (void)state;
+    change = automatic(&record, 101, 1000);
+    assert_int_equal(fsh_core_record_apply(&record, &change, at(0)), FSH_VERDICT_DONE);
+    change = automatic(&record, 101, 2000);
+    assert_int_equal(fsh_core_record_apply(&record, &change, at(1000)), FSH_VERDICT_DONE);
+    change = automatic(&record, 103, 3000);
+    assert_int_equal(fsh_core_record_apply(&record, &change, at(2000)), FSH_VERDICT_STALE);
+    /* A refresh sets no pause that its attempt could be exempt from. */
+    assert_int_equal(lease(&record, 1, 105, 3000), FSH_VERDICT_DONE);
+    change = automatic(&record, 105, 4000);
+    assert_int_equal(fsh_core_record_apply(&record, &change, at(4000)), FSH_VERDICT_STALE);
+}
+
+static void an_automatic_sign_in_is_decided_by_the_pause_that_is_written(void **state)
+{
+    struct fsh_record record = live();
+    struct fsh_change early = automatic(&record, 101, 1000);
+    struct fsh_change later = automatic(&record, 103, 2000);
+
+    (void)state;
+    early.holder = 2;
+    assert_int_equal(fsh_core_record_apply(&record, &later, at(2000)), FSH_VERDICT_DONE);
+    assert_int_equal(fsh_core_record_apply(&record, &early, at(2000 + FSH_LEASE_MS)),
+                     FSH_VERDICT_STALE);
+}
+
 static void an_unresolved_refresh_of_another_boot_is_long_ago(void **state)
 {
     struct fsh_record record = live();
@@ -235,6 +292,9 @@ int main(void)
         cmocka_unit_test(nothing_to_refresh_with_is_stale),
         cmocka_unit_test(an_unresolved_refresh_is_remembered_until_it_is_resolved),
         cmocka_unit_test(an_attempt_that_asks_again_has_sent_nothing),
+        cmocka_unit_test(an_attempt_that_asks_again_after_another_may_be_a_replay),
+        cmocka_unit_test(an_automatic_sign_in_that_asks_again_meets_only_its_own_pause),
+        cmocka_unit_test(an_automatic_sign_in_is_decided_by_the_pause_that_is_written),
         cmocka_unit_test(an_unresolved_refresh_of_another_boot_is_long_ago),
         cmocka_unit_test(a_sign_in_is_a_new_incarnation_and_the_generation_goes_on),
         cmocka_unit_test(a_lost_rotation_leaves_the_session_live_without_a_refresh_token),
