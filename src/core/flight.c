@@ -330,7 +330,8 @@ static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict 
 {
     int64_t left = FSH_LEASE_MS - fsh_mono_until(core->started_at, now->mono);
 
-    if (verdict == FSH_VERDICT_STALE) {
+    /* Who closes has nothing to wait for another engine's flight for. */
+    if (verdict == FSH_VERDICT_STALE || (verdict == FSH_VERDICT_BUSY && core->closing)) {
         core->errand = FSH_ERRAND_NONE;
         fsh_core_settle(core, now, fx);
         return;
@@ -385,8 +386,10 @@ static void landed(struct fsh_core *core, struct fsh_now *now, struct fsh_effect
 static void committed(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict verdict,
                       struct fsh_effects *fx)
 {
-    /* STALE with our own generation: the change took effect before, and only the word was lost. */
-    if (verdict == FSH_VERDICT_DONE || core->record.generation == core->reserved) {
+    /* STALE with our own generation: the change took effect before, and only the word was lost. But
+     * since then another engine may have ended the session or signed it out (rule 10). */
+    if (verdict == FSH_VERDICT_DONE ||
+        (core->record.generation == core->reserved && core->record.phase == FSH_PHASE_LIVE)) {
         landed(core, now, fx);
         return;
     }
