@@ -9,6 +9,9 @@
 
 #include <freshet/status.h>
 
+/* The window after a failure of this machine, counted as so many failures of the platform. */
+#define LOCAL_PAUSES 3
+
 static bool signs_in(const struct fsh_core *core)
 {
     return core->errand != FSH_ERRAND_REFRESH;
@@ -406,6 +409,10 @@ static void released(struct fsh_core *core, struct fsh_now *now, enum fsh_verdic
                      struct fsh_effects *fx)
 {
     (void)verdict;
+    /* What this machine could not do a moment ago, it is not asked for again at once. */
+    if (core->result.kind == FSH_RESULT_LOCAL)
+        core->store_at =
+            fsh_mono_add(now->mono, fsh_core_backoff_ms(LOCAL_PAUSES, fsh_core_draw(&now->random)));
     fsh_core_settle(core, now, fx);
 }
 

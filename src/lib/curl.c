@@ -20,16 +20,20 @@ struct guard {
     struct freshet_error error;
 };
 
-static bool is_loopback(const char *url)
+/* Checks that the headers may go to `url`, and finds out whether that is on this machine. */
+static int check_url(struct freshet_session *session, const char *url, bool *ret_loopback,
+                     struct freshet_error *error)
 {
     struct fsh_origin origin;
-    bool loopback;
+    int status = fsh_engine_origins_check(&session->freshet->origins, url, error);
 
-    if (fsh_engine_origin(url, &origin, NULL) != FRESHET_OK)
-        return false;
-    loopback = fsh_engine_loopback_host(origin.host);
+    if (status == FRESHET_OK)
+        status = fsh_engine_origin(url, &origin, error);
+    if (status != FRESHET_OK)
+        return status;
+    *ret_loopback = fsh_engine_loopback_host(origin.host);
     fsh_engine_origin_done(&origin);
-    return loopback;
+    return FRESHET_OK;
 }
 
 /* Called for each hop, when its connection stands and before its request leaves: the place where
@@ -37,15 +41,15 @@ static bool is_loopback(const char *url)
 static int before_request(void *data, char *remote, char *local, int remote_port, int local_port)
 {
     struct guard *guard = data;
-    struct fsh_origins *origins = &guard->session->freshet->origins;
+    bool loopback = false;
     char *url = NULL;
 
     (void)local;
     (void)remote_port;
     (void)local_port;
     (void)curl_easy_getinfo(guard->handle, CURLINFO_EFFECTIVE_URL, &url);
-    guard->refusal = fsh_engine_origins_check(origins, url ? url : "", &guard->error);
-    if (guard->refusal == FRESHET_OK && is_loopback(url) &&
+    guard->refusal = check_url(guard->session, url ? url : "", &loopback, &guard->error);
+    if (guard->refusal == FRESHET_OK && loopback &&
         (!guard->loopback || !fsh_engine_loopback_address(remote)))
         guard->refusal = fsh_base_fail(&guard->error, FRESHET_EINSECURE,
                                        "a loopback URL that leads elsewhere is refused");
@@ -119,7 +123,8 @@ static struct curl_slist *merge(const struct curl_slist *own, const struct fresh
 
 /* ---- performing -------------------------------------------------------------------------- */
 
-static void set_guard(struct guard *guard, struct curl_slist *list)
+/* False without memory: libcurl copies what it is told about proxies. */
+static bool set_guard(struct guard *guard, struct curl_slist *list)
 {
     CURL *handle = guard->handle;
 
@@ -129,8 +134,7 @@ static void set_guard(struct guard *guard, struct curl_slist *list)
     /* Between the platform's own origins both headers go along; libcurl by itself would drop one of
      * them (rule 4). The guard keeps them from going anywhere else. */
     (void)curl_easy_setopt(handle, CURLOPT_UNRESTRICTED_AUTH, 1L);
-    if (guard->loopback)
-        (void)curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
+    return !guard->loopback || curl_easy_setopt(handle, CURLOPT_NOPROXY, "*") == CURLE_OK;
 }
 
 static void take_guard_off(struct guard *guard, struct curl_slist *own)
@@ -171,14 +175,18 @@ static int perform(struct guard *guard, const struct freshet_curl_request *reque
                    struct freshet_error *error)
 {
     struct curl_slist *list = merge(request->headers, headers);
-    CURLcode code;
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+    bool guarded;
 
     if (!list)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
-    set_guard(guard, list);
-    code = curl_easy_perform(guard->handle);
+    guarded = set_guard(guard, list);
+    if (guarded)
+        code = curl_easy_perform(guard->handle);
     take_guard_off(guard, request->headers);
     wipe_list(list);
+    if (!guarded)
+        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     if (guard->refusal == FRESHET_OK)
         attribute(guard, headers->generation);
     if (ret_code)
@@ -195,8 +203,7 @@ static int check_first_url(struct guard *guard, struct freshet_error *error)
     (void)curl_easy_getinfo(guard->handle, CURLINFO_EFFECTIVE_URL, &url);
     if (!url || url[0] == '\0')
         return FRESHET_OK;
-    guard->loopback = is_loopback(url);
-    return fsh_engine_origins_check(&guard->session->freshet->origins, url, error);
+    return check_url(guard->session, url, &guard->loopback, error);
 }
 
 int freshet_curl_perform(struct freshet_session *session, CURL *handle,
