@@ -9,6 +9,9 @@
 
 #include <freshet/status.h>
 
+/* The window after a failure of this machine, counted as so many failures of the platform. */
+#define LOCAL_PAUSES 3
+
 static bool signs_in(const struct fsh_core *core)
 {
     return core->errand != FSH_ERRAND_REFRESH;
@@ -348,7 +351,8 @@ static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict 
 {
     int64_t left = FSH_LEASE_MS - fsh_mono_until(core->started_at, now->mono);
 
-    if (verdict == FSH_VERDICT_STALE) {
+    /* Who closes has nothing to wait for another engine's flight for. */
+    if (verdict == FSH_VERDICT_STALE || (verdict == FSH_VERDICT_BUSY && core->closing)) {
         core->errand = FSH_ERRAND_NONE;
         fsh_core_settle(core, now, fx);
         return;
@@ -430,6 +434,10 @@ static void released(struct fsh_core *core, struct fsh_now *now, enum fsh_verdic
                      struct fsh_effects *fx)
 {
     (void)verdict;
+    /* What this machine could not do a moment ago, it is not asked for again at once. */
+    if (core->result.kind == FSH_RESULT_LOCAL)
+        core->store_at =
+            fsh_mono_add(now->mono, fsh_core_backoff_ms(LOCAL_PAUSES, fsh_core_draw(&now->random)));
     fsh_core_settle(core, now, fx);
 }
 

@@ -281,11 +281,12 @@ static struct fsh_caller_answer refused(const struct fsh_core *core, struct fsh_
     return answer;
 }
 
-/* Before a caller is told that the session is over: another engine may have signed in since. */
+/* Before a caller is told that the session is over, or needs an operator: another engine may have
+ * signed in since. A store that fails is left alone for a while, whoever asks. */
 static bool read_again(const struct fsh_core *core, struct fsh_mono now, struct fsh_mono deadline)
 {
     return core->loaded && core->step == FSH_STEP_IDLE && !core->closing &&
-           core->record.phase != FSH_PHASE_LIVE && now.ms < deadline.ms &&
+           !core->record.refreshable && now.ms < deadline.ms && core->store_at.ms <= now.ms &&
            fsh_mono_until(core->read_at, now) >= FSH_REREAD_MS;
 }
 

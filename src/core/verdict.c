@@ -58,7 +58,7 @@ void fsh_core_unauthorized(struct fsh_core *core, struct fsh_now now, uint64_t g
                            struct fsh_effects *fx)
 {
     /* While a probe finds out about this generation, further reports of it say nothing new. */
-    if (generation == 0 || (core->probing && generation == core->probed))
+    if (generation == 0 || core->closing || (core->probing && generation == core->probed))
         return;
     /* A report that is held belongs to the generation in force; a late one must not displace it. */
     if (core->reported != 0 && generation != core->reported && generation != core->published) {
@@ -74,7 +74,7 @@ void fsh_core_probe(struct fsh_core *core, struct fsh_now *now, struct fsh_effec
     struct fsh_mono at = fsh_mono_max(core->probe_at, fsh_core_gate_opens(core->gate));
     struct fsh_effect *effect;
 
-    if (core->suspect == 0 || core->probing)
+    if (core->suspect == 0 || core->probing || core->closing)
         return;
     if (core->suspect != core->published || !fsh_core_usable(core, now->mono)) {
         core->suspect = 0;

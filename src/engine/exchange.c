@@ -252,7 +252,11 @@ static struct fsh_result take_grant(struct fsh_active *active, const struct fsh_
     active->grant = answer->grant;
     answer->grant = (struct fsh_grant){0};
     status = make_token(active, request);
-    if (status != FRESHET_OK) {
+    /* Without memory for the token, a refresh token that came is still the only one (rule 7): such
+     * a grant is committed like one whose token is never usable. */
+    if (status != FRESHET_OK && result.refresh_token && request->kind == FSH_EXCHANGE_REFRESH) {
+        result.lifetime_ms = 0;
+    } else if (status != FRESHET_OK) {
         result.kind = FSH_RESULT_UNKNOWN;
         result.status = status;
     }

@@ -157,28 +157,42 @@ static bool set_message(struct transfer *transfer)
     size_t room = strlen(http->url) + strlen(message->path) + 1;
     char *url = malloc(room);
     CURL *easy = transfer->easy;
+    bool good;
 
     if (!url)
         return false;
     (void)snprintf(url, room, "%s%s", http->url, message->path);
-    (void)curl_easy_setopt(easy, CURLOPT_URL, url);
+    good = curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK;
     free(url);
-    (void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, message->method);
+    good = good && curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, message->method) == CURLE_OK;
     (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
     if (message->body.len == 0)
-        return true;
+        return good;
     (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)message->body.len);
     (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, fsh_base_secret_reveal(&message->body));
-    return true;
+    return good;
+}
+
+/* What libcurl copies, it may have no memory for; a request without its CA file or its way around
+ * the proxy must not be sent. */
+static bool set_trust(const struct fsh_http *http, CURL *easy)
+{
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, http->secure ? "https" : "http");
+
+    if (code == CURLE_OK && http->ca_file)
+        code = curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
+    if (code == CURLE_OK && http->loopback)
+        code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    else if (code == CURLE_OK && http->proxy)
+        code = curl_easy_setopt(easy, CURLOPT_PROXY, http->proxy);
+    return code == CURLE_OK;
 }
 
 static void set_connection(struct transfer *transfer)
 {
-    const struct fsh_http *http = transfer->http;
     CURL *easy = transfer->easy;
 
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, http->secure ? "https" : "http");
     (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)FSH_CONNECT_MS);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)FSH_EXCHANGE_MS);
@@ -189,12 +203,6 @@ static void set_connection(struct transfer *transfer)
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->failure);
     (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-    if (http->ca_file)
-        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
-    if (http->loopback)
-        (void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    else if (http->proxy)
-        (void)curl_easy_setopt(easy, CURLOPT_PROXY, http->proxy);
     if (transfer->request->fresh_connection) {
         (void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
         (void)curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
@@ -211,7 +219,8 @@ static struct transfer *transfer_new(struct fsh_http *http, struct fsh_request *
     transfer->request = request;
     LIST_INSERT_HEAD(&http->transfers, transfer, in_http);
     transfer->easy = curl_easy_init();
-    if (!transfer->easy || !add_headers(transfer) || !set_message(transfer)) {
+    if (!transfer->easy || !add_headers(transfer) || !set_message(transfer) ||
+        !set_trust(http, transfer->easy)) {
         transfer_free(transfer);
         return NULL;
     }

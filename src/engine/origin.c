@@ -62,6 +62,28 @@ static char *lower(const char *text)
     return copy;
 }
 
+/* Without memory nothing is said about the URL. */
+static int unread(CURLUcode code, const char *why, struct freshet_error *error)
+{
+    if (code == CURLUE_OUT_OF_MEMORY)
+        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    return fsh_base_fail(error, FRESHET_EINVAL, "%s", why);
+}
+
+static CURLUcode scheme_and_host(CURLU *parsed, const char *url, char **ret_scheme, char **ret_host)
+{
+    /* Without CURLU_GUESS_SCHEME a URL must say what it is. */
+    CURLUcode code = curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
+
+    if (code == CURLUE_OK)
+        code = curl_url_get(parsed, CURLUPART_SCHEME, ret_scheme, 0);
+    if (code == CURLUE_OK)
+        code = curl_url_get(parsed, CURLUPART_HOST, ret_host, 0);
+    if (code == CURLUE_OK && (*ret_host)[0] == '\0')
+        code = CURLUE_NO_HOST;
+    return code;
+}
+
 int fsh_engine_origin(const char *url, struct fsh_origin *ret_origin, struct freshet_error *error)
 {
     CLEANUP(url_free) CURLU *parsed = curl_url();
@@ -70,21 +92,22 @@ int fsh_engine_origin(const char *url, struct fsh_origin *ret_origin, struct fre
     CLEANUP(curl_string_free) char *port = NULL;
     CLEANUP(curl_string_free) char *user = NULL;
     struct fsh_origin origin = {0};
+    CURLUcode code;
 
     if (!parsed)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
-    /* Without CURLU_GUESS_SCHEME a URL must say what it is. */
-    if (curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
-        curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK || host[0] == '\0')
-        return fsh_base_fail(error, FRESHET_EINVAL, "not an absolute URL: write https://host/path");
-    if (curl_url_get(parsed, CURLUPART_USER, &user, 0) == CURLUE_OK)
-        return fsh_base_fail(error, FRESHET_EINVAL, "a URL with a user name in it is refused");
+    code = scheme_and_host(parsed, url, &scheme, &host);
+    if (code != CURLUE_OK)
+        return unread(code, "not an absolute URL: write https://host/path", error);
+    code = curl_url_get(parsed, CURLUPART_USER, &user, 0);
+    if (code != CURLUE_NO_USER)
+        return unread(code, "a URL with a user name in it is refused", error);
     origin.secure = strcmp(scheme, "https") == 0;
     if (!origin.secure && strcmp(scheme, "http") != 0)
         return fsh_base_fail(error, FRESHET_EINVAL, "neither https nor http: %s", scheme);
-    if (curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
-        return fsh_base_fail(error, FRESHET_EINVAL, "no usable port in the URL");
+    code = curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+    if (code != CURLUE_OK)
+        return unread(code, "no usable port in the URL", error);
     if (!origin.secure && !fsh_engine_loopback_host(host))
         return fsh_base_fail(error, FRESHET_EINSECURE, "plain http to %s is refused; use https",
                              host);

@@ -29,16 +29,20 @@ void fsh_lib_guard_done(struct fsh_guard *guard)
 
 /* ---- origins ----------------------------------------------------------------------------- */
 
-static bool is_loopback(const char *url)
+/* Checks that the headers may go to `url`, and finds out whether that is on this machine. */
+static int check_url(struct fsh_guard *guard, const char *url, bool *ret_loopback,
+                     struct freshet_error *error)
 {
     struct fsh_origin origin;
-    bool loopback;
+    int status = fsh_engine_origins_check(&guard->origins->origins, url, error);
 
-    if (fsh_engine_origin(url, &origin, NULL) != FRESHET_OK)
-        return false;
-    loopback = fsh_engine_loopback_host(origin.host);
+    if (status == FRESHET_OK)
+        status = fsh_engine_origin(url, &origin, error);
+    if (status != FRESHET_OK)
+        return status;
+    *ret_loopback = fsh_engine_loopback_host(origin.host);
     fsh_engine_origin_done(&origin);
-    return loopback;
+    return FRESHET_OK;
 }
 
 /* A handle whose URL is set by CURLOPT_CURLU does not tell it before it performs: the guard checks
@@ -50,23 +54,22 @@ int fsh_lib_guard_check(struct fsh_guard *guard, struct freshet_error *error)
     (void)curl_easy_getinfo(guard->easy, CURLINFO_EFFECTIVE_URL, &url);
     if (!url || url[0] == '\0')
         return FRESHET_OK;
-    guard->loopback = is_loopback(url);
-    return fsh_engine_origins_check(&guard->origins->origins, url, error);
+    return check_url(guard, url, &guard->loopback, error);
 }
 
 /* Called for each hop, when its connection stands and before its request leaves. */
 static int before_request(void *data, char *remote, char *local, int remote_port, int local_port)
 {
     struct fsh_guard *guard = data;
+    bool loopback = false;
     char *url = NULL;
 
     (void)local;
     (void)remote_port;
     (void)local_port;
     (void)curl_easy_getinfo(guard->easy, CURLINFO_EFFECTIVE_URL, &url);
-    guard->refusal =
-        fsh_engine_origins_check(&guard->origins->origins, url ? url : "", &guard->error);
-    if (guard->refusal == FRESHET_OK && is_loopback(url) &&
+    guard->refusal = check_url(guard, url ? url : "", &loopback, &guard->error);
+    if (guard->refusal == FRESHET_OK && loopback &&
         (!guard->loopback || !fsh_engine_loopback_address(remote)))
         guard->refusal = fsh_base_fail(&guard->error, FRESHET_EINSECURE,
                                        "a loopback URL that leads elsewhere is refused");
@@ -143,7 +146,8 @@ static struct curl_slist *merge(const struct curl_slist *own, const struct fresh
 
 /* ---- on and off -------------------------------------------------------------------------- */
 
-static void set_all(struct fsh_guard *guard)
+/* False without memory: libcurl copies what it is told about proxies. */
+static bool set_all(struct fsh_guard *guard)
 {
     (void)curl_easy_setopt(guard->easy, CURLOPT_HTTPHEADER, guard->list);
     (void)curl_easy_setopt(guard->easy, CURLOPT_PREREQFUNCTION, before_request);
@@ -151,8 +155,7 @@ static void set_all(struct fsh_guard *guard)
     /* Between the platform's own origins both headers go along; libcurl by itself would drop one of
      * them (rule 4). The guard keeps them from going anywhere else. */
     (void)curl_easy_setopt(guard->easy, CURLOPT_UNRESTRICTED_AUTH, 1L);
-    if (guard->loopback)
-        (void)curl_easy_setopt(guard->easy, CURLOPT_NOPROXY, "*");
+    return !guard->loopback || curl_easy_setopt(guard->easy, CURLOPT_NOPROXY, "*") == CURLE_OK;
 }
 
 static void unset_all(struct fsh_guard *guard)
@@ -179,8 +182,12 @@ int fsh_lib_guard_put_on(struct fsh_guard *guard, const char *partner, struct fr
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     guard->sent = false;
     guard->refusal = FRESHET_OK;
-    set_all(guard);
-    return FRESHET_OK;
+    if (set_all(guard))
+        return FRESHET_OK;
+    unset_all(guard);
+    wipe_list(guard->list);
+    guard->list = NULL;
+    return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
 }
 
 /* Not with an answer that the handle still has from an earlier transfer, and not once the session

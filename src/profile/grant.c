@@ -147,13 +147,12 @@ static int identify(const struct fsh_profile_dialect *dialect, const json_t *bod
 
     if (!token || json_is_null(token))
         return FRESHET_OK;
-    claims = json_is_string(token)
-                 ? fsh_profile_jwt_claims(json_string_value(token), json_string_length(token))
-                 : NULL;
-    if (!claims) {
-        *ret_detail = "the ID token is no JWT";
+    *ret_detail = "the ID token is no JWT";
+    if (!json_is_string(token))
         return FRESHET_EBADBODY;
-    }
+    status = fsh_profile_jwt_claims(json_string_value(token), json_string_length(token), &claims);
+    if (status != FRESHET_OK)
+        return status;
     status = take_groups(&dialect->groups, claims, grant, ret_detail);
     fsh_profile_json_done(claims);
     return status;
@@ -200,7 +199,7 @@ static int take_grant(const struct fsh_profile_dialect *dialect, const json_t *b
 {
     const struct fsh_profile_fields *fields = &dialect->fields;
     int status = take_tokens(fields, body, grant, ret_detail);
-    json_t *claims;
+    json_t *claims = NULL;
 
     if (status != FRESHET_OK)
         return status;
@@ -209,8 +208,10 @@ static int take_grant(const struct fsh_profile_dialect *dialect, const json_t *b
         return FRESHET_EBADBODY;
     }
     /* An access token need not be a JWT; then its ExpiresIn alone counts. */
-    claims = fsh_profile_jwt_claims(fsh_base_secret_reveal(&grant->access_token),
-                                    grant->access_token.len);
+    status = fsh_profile_jwt_claims(fsh_base_secret_reveal(&grant->access_token),
+                                    grant->access_token.len, &claims);
+    if (status == FRESHET_ENOMEM)
+        return status;
     grant->lifetime_ms = lifetime(fields, body, claims);
     fsh_profile_json_done(claims);
     return identify(dialect, body, grant, ret_detail);

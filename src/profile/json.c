@@ -6,17 +6,48 @@
 #include <freshet/status.h>
 #include <stdlib.h>
 
-json_t *fsh_profile_json_object(const char *text, size_t len)
+/* jansson's scanner leaves a character out when it cannot grow its buffer, and goes on: so it is
+ * seen to beforehand that it can. */
+static bool can_scan(size_t len)
 {
-    json_t *json;
+    void *room = malloc(2 * len + 64);
+    bool enough = room != NULL;
+
+    free(room);
+    return enough;
+}
+
+/* NULL for a bad text and without memory alike. */
+static int load(const char *text, size_t len, json_t **ret_json)
+{
+    json_error_t error;
+
+    if (!can_scan(len))
+        return FRESHET_ENOMEM;
+    *ret_json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    /* jansson has words for whatever is wrong with a text. */
+    return *ret_json || error.text[0] != '\0' ? FRESHET_OK : FRESHET_ENOMEM;
+}
+
+int fsh_profile_json_object(const char *text, size_t len, json_t **ret_json)
+{
+    json_t *json = NULL;
+    int status;
 
     if (len > FSH_BODY_MAX)
-        return NULL;
-    json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-    if (json_is_object(json))
-        return json;
-    fsh_profile_json_done(json);
-    return NULL;
+        return FRESHET_EBADBODY;
+    status = load(text, len, &json);
+    /* Where it has no memory for a string, its words are those for a bad text: what is bad stays
+     * so, and a verdict must not hang on a lack of memory. */
+    if (status == FRESHET_OK && !json)
+        status = load(text, len, &json);
+    if (status == FRESHET_OK && !json_is_object(json)) {
+        fsh_profile_json_done(json);
+        status = FRESHET_EBADBODY;
+    }
+    if (status == FRESHET_OK)
+        *ret_json = json;
+    return status;
 }
 
 /* jansson hands its strings out as const, but they are this tree's own heap memory. A library must

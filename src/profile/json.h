@@ -8,8 +8,9 @@
 
 /* JSON whose strings may be secrets. */
 
-/* Reads an object: UTF-8, no key twice, nothing behind it, within FSH_BODY_MAX. NULL otherwise. */
-json_t *fsh_profile_json_object(const char *text, size_t len);
+/* Reads an object: UTF-8, no key twice, nothing behind it, within FSH_BODY_MAX. FRESHET_EBADBODY
+ * otherwise; FRESHET_ENOMEM. The caller ends it with fsh_profile_json_done. */
+int fsh_profile_json_object(const char *text, size_t len, json_t **ret_json);
 
 /* Wipes all strings below `json` and frees it. Takes NULL. For trees of one owner. */
 void fsh_profile_json_done(json_t *json);

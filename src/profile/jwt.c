@@ -5,28 +5,29 @@
 #include "base/secret.h"
 #include "profile/json.h"
 
+#include <freshet/status.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Decodes one part and reads it as a JSON object. */
-static json_t *part(const char *text, size_t len)
+static int part(const char *text, size_t len, json_t **ret_object)
 {
     char *bytes = malloc(len + 1);
     size_t decoded = 0;
     const char *end = NULL;
-    json_t *object = NULL;
+    int status = FRESHET_EBADBODY;
 
     if (!bytes)
-        return NULL;
+        return FRESHET_ENOMEM;
     /* libsodium refuses other characters, padding, and bits that are left over. */
     if (sodium_base642bin((unsigned char *)bytes, len + 1, text, len, NULL, &decoded, &end,
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
         end == text + len)
-        object = fsh_profile_json_object(bytes, decoded);
+        status = fsh_profile_json_object(bytes, decoded, ret_object);
     fsh_base_wipe(bytes, len + 1);
     free(bytes);
-    return object;
+    return status;
 }
 
 static bool base64url(const char *text, size_t len)
@@ -41,23 +42,22 @@ static bool base64url(const char *text, size_t len)
     return len > 0;
 }
 
-json_t *fsh_profile_jwt_claims(const char *token, size_t len)
+int fsh_profile_jwt_claims(const char *token, size_t len, json_t **ret_claims)
 {
     const char *first = memchr(token, '.', len);
     const char *second = first ? memchr(first + 1, '.', len - (size_t)(first + 1 - token)) : NULL;
     json_t *header;
-    json_t *claims;
+    int status;
 
     if (!second || len > FSH_TOKEN_MAX)
-        return NULL;
+        return FRESHET_EBADBODY;
     if (!base64url(second + 1, len - (size_t)(second + 1 - token)))
-        return NULL;
-    header = part(token, (size_t)(first - token));
-    if (!header)
-        return NULL;
-    claims = part(first + 1, (size_t)(second - first - 1));
+        return FRESHET_EBADBODY;
+    status = part(token, (size_t)(first - token), &header);
+    if (status != FRESHET_OK)
+        return status;
     fsh_profile_json_done(header);
-    return claims;
+    return part(first + 1, (size_t)(second - first - 1), ret_claims);
 }
 
 /* Seconds since 1970 as milliseconds, between then and the year 10000. */

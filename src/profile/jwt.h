@@ -14,9 +14,9 @@
  * and the platform is whom one would ask for the key. Whoever gets a token from elsewhere must not
  * use this. */
 
-/* The claims as a JSON object, which the caller ends with fsh_profile_json_done; NULL when it is no
- * JWT. */
-json_t *fsh_profile_jwt_claims(const char *token, size_t len);
+/* The claims as a JSON object, which the caller ends with fsh_profile_json_done. FRESHET_EBADBODY
+ * when it is no JWT; FRESHET_ENOMEM. */
+int fsh_profile_jwt_claims(const char *token, size_t len, json_t **ret_claims);
 
 /* exp - iat in milliseconds: false when the claims lack one of them, or they make no sense. A token
  * that expires before it was issued lives for 0. */

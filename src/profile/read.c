@@ -109,9 +109,14 @@ static int status_of_401(enum fsh_exchange_kind kind)
 static void read_4xx(const struct fsh_profile_dialect *dialect, enum fsh_exchange_kind kind,
                      const struct fsh_reply *reply, struct fsh_answer *answer)
 {
-    json_t *body = fsh_profile_json_object(reply->body, reply->body_len);
-    int status;
+    json_t *body = NULL;
+    int status = fsh_profile_json_object(reply->body, reply->body_len, &body);
 
+    /* A body that could not be read may be a verdict, or say more than the 401 does. */
+    if (status == FRESHET_ENOMEM) {
+        conclude(answer, FSH_OUTCOME_TRANSIENT, status, "out of memory");
+        return;
+    }
     if (body)
         read_code(dialect, body, answer);
     status = answer->code[0] ? definite(dialect, kind, answer->code) : 0;
@@ -131,6 +136,11 @@ static void read_4xx(const struct fsh_profile_dialect *dialect, enum fsh_exchang
 static void bad_body(struct fsh_answer *answer, const char *detail)
 {
     conclude(answer, FSH_OUTCOME_UNKNOWN, FRESHET_EBADBODY, "%s", detail);
+}
+
+static void out_of_memory(struct fsh_answer *answer)
+{
+    conclude(answer, FSH_OUTCOME_UNKNOWN, FRESHET_ENOMEM, "out of memory");
 }
 
 static enum fsh_challenge challenge_of(const struct fsh_profile_dialect *dialect, const char *name)
@@ -163,6 +173,10 @@ static void read_challenge(const struct fsh_profile_dialect *dialect, const json
     }
     status = fsh_profile_secret_field(body, fields->ret_session, FSH_CHALLENGE_MAX,
                                       &answer->challenge_session);
+    if (status == FRESHET_ENOMEM) {
+        out_of_memory(answer);
+        return;
+    }
     if (status != FRESHET_OK || fsh_base_secret_empty(&answer->challenge_session)) {
         bad_body(answer, "the challenge comes without a usable session");
         return;
@@ -187,7 +201,7 @@ static void read_grant(const struct fsh_profile_dialect *dialect, const json_t *
     if (status == FRESHET_EBADBODY)
         bad_body(answer, detail);
     else if (status != FRESHET_OK)
-        conclude(answer, FSH_OUTCOME_UNKNOWN, status, "out of memory");
+        out_of_memory(answer);
     else
         conclude(answer, FSH_OUTCOME_GRANT, FRESHET_OK, "granted");
 }
@@ -210,12 +224,17 @@ static void read_totp(const struct fsh_profile_dialect *dialect, const json_t *b
                       struct fsh_answer *answer)
 {
     const struct fsh_profile_fields *fields = &dialect->fields;
+    int status =
+        fsh_profile_secret_field(body, fields->ret_qr_uri, FSH_CHALLENGE_MAX, &answer->mfa.qr_uri);
 
-    if (fsh_profile_secret_field(body, fields->ret_qr_uri, FSH_CHALLENGE_MAX,
-                                 &answer->mfa.qr_uri) != FRESHET_OK ||
-        fsh_profile_secret_field(body, fields->ret_qr_secret, FSH_CREDENTIAL_MAX,
-                                 &answer->mfa.qr_secret) != FRESHET_OK ||
-        fsh_base_secret_empty(&answer->mfa.qr_uri)) {
+    if (status == FRESHET_OK)
+        status = fsh_profile_secret_field(body, fields->ret_qr_secret, FSH_CREDENTIAL_MAX,
+                                          &answer->mfa.qr_secret);
+    if (status == FRESHET_ENOMEM) {
+        out_of_memory(answer);
+        return;
+    }
+    if (status != FRESHET_OK || fsh_base_secret_empty(&answer->mfa.qr_uri)) {
         bad_body(answer, "the answer has no usable QR code");
         return;
     }
@@ -225,7 +244,8 @@ static void read_totp(const struct fsh_profile_dialect *dialect, const json_t *b
 static void read_2xx(const struct fsh_profile_dialect *dialect, enum fsh_exchange_kind kind,
                      const struct fsh_reply *reply, struct fsh_answer *answer)
 {
-    json_t *body;
+    json_t *body = NULL;
+    int status;
 
     /* Of these the status alone tells. */
     if (kind == FSH_EXCHANGE_PROBE || kind == FSH_EXCHANGE_MFA_SETTINGS_PUT ||
@@ -233,8 +253,10 @@ static void read_2xx(const struct fsh_profile_dialect *dialect, enum fsh_exchang
         conclude(answer, FSH_OUTCOME_GRANT, FRESHET_OK, "answered");
         return;
     }
-    body = fsh_profile_json_object(reply->body, reply->body_len);
-    if (!body)
+    status = fsh_profile_json_object(reply->body, reply->body_len, &body);
+    if (status == FRESHET_ENOMEM)
+        out_of_memory(answer);
+    else if (!body)
         bad_body(answer, "the answer is no JSON object");
     else if (kind == FSH_EXCHANGE_MFA_SETTINGS_GET)
         read_settings(dialect, body, answer);

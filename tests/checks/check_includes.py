@@ -45,7 +45,7 @@ OUTSIDE = {
     "sim": {"base", "core", "store"},
     "include": set(),
     "bench": set(),
-    "fuzz": {"base", "core", "profile", "store"},
+    "fuzz": {"base", "core", "profile", "store", "engine"},
     "tests/lib": set(),
     "tests/support": set(),
 }

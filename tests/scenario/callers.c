@@ -36,6 +36,7 @@ struct caller *scenario_next_caller(struct caller *caller)
 static void caller_free(struct scenario *scenario, struct caller *caller)
 {
     TAILQ_REMOVE(&scenario->callers, caller, in_list);
+    scenario->caller_count--;
     fsh_base_secret_done(&caller->call.mfa.qr_uri);
     fsh_base_secret_done(&caller->call.mfa.qr_secret);
     json_decref(caller->headers);
@@ -80,6 +81,8 @@ static struct caller *caller_new(struct scenario *scenario, const json_t *step)
     caller->scenario = scenario;
     caller->actor = scenario_actor(scenario, step);
     TAILQ_INSERT_TAIL(&scenario->callers, caller, in_list);
+    scenario->caller_count++;
+    scenario_charge(scenario, 10);
     return caller;
 }
 
@@ -147,15 +150,14 @@ static void begin_call(struct scenario *scenario, const json_t *step, enum fsh_c
 
 static void call_times(struct scenario *scenario, const json_t *step, enum fsh_call_kind kind)
 {
-    const json_t *times = json_object_get(step, "times");
-    json_int_t count = times ? json_integer_value(times) : 1;
+    int64_t count = scenario_whole_of(scenario, step, "times", 1, TIMES_MAX, 1);
 
-    if (scenario_actor(scenario, step)->paused || count < 1 || count > TIMES_MAX) {
-        scenario_problem(scenario, "the engine is paused, or \"times\" is absurd");
+    if (scenario_actor(scenario, step)->paused) {
+        scenario_problem(scenario, "the engine is paused");
         return;
     }
     forget(scenario, scenario_text_of(step, "call", ""));
-    for (json_int_t i = 0; i < count && !scenario_failed(scenario); i++)
+    for (int64_t i = 0; i < count && !scenario_failed(scenario); i++)
         begin_call(scenario, step, kind);
     scenario_settle(scenario);
 }
@@ -193,11 +195,10 @@ static uint64_t generation_of(struct scenario *scenario, const json_t *step)
 static void report_401(struct scenario *scenario, const json_t *step)
 {
     const struct actor *actor = scenario_actor(scenario, step);
-    const json_t *times = json_object_get(step, "times");
     uint64_t generation = generation_of(scenario, step);
-    json_int_t count = times ? json_integer_value(times) : 1;
+    int64_t count = scenario_whole_of(scenario, step, "times", 1, TIMES_MAX, 1);
 
-    for (json_int_t i = 0; i < count; i++)
+    for (int64_t i = 0; i < count; i++)
         fsh_engine_unauthorized(actor->session, generation);
     scenario_settle(scenario);
 }

@@ -35,6 +35,7 @@ void scenario_secret(struct scenario *scenario, enum secret_kind kind, const cha
     secret->kind = kind;
     secret->text = strdup(text);
     LIST_INSERT_HEAD(&scenario->known, secret, in_list);
+    scenario->known_count++;
 }
 
 void scenario_secrets_close(struct scenario *scenario)
@@ -66,6 +67,7 @@ static void check_body(struct scenario *scenario, const struct fsh_request *requ
     const char *body = fsh_base_secret_reveal(&request->message.body);
     const struct secret *secret;
 
+    scenario_charge(scenario, 1 + scenario->known_count / 4);
     LIST_FOREACH (secret, &scenario->known, in_list) {
         bool may = secret->kind == SECRET_OTHER ||
                    (secret->kind == SECRET_REFRESH && request->kind == FSH_EXCHANGE_REFRESH);
@@ -177,6 +179,8 @@ void scenario_check_caller(const struct caller *caller)
     struct fsh_core core;
 
     fsh_engine_core(call->session, &core);
+    if (call->status != FRESHET_OK)
+        scenario_charge(scenario, 1 + scenario->known_count / 4);
     if (call->status != FRESHET_OK &&
         (tells(scenario, call->error.message) || tells(scenario, call->error.code)))
         scenario_problem(scenario, "always: a secret is in the error of %s", caller->name);

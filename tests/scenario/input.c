@@ -120,7 +120,10 @@ bool scenario_head(struct scenario *scenario)
            known_rules(scenario, json_object_get(scenario->json, "rule"));
 }
 
-int64_t scenario_duration(struct scenario *scenario, const json_t *value)
+/* Ten years. */
+#define DURATION_MAX_MS (INT64_C(3653) * 86400000)
+
+static int64_t signed_duration(struct scenario *scenario, const json_t *value)
 {
     static const struct {
         const char *name;
@@ -131,11 +134,46 @@ int64_t scenario_duration(struct scenario *scenario, const json_t *value)
     long long number = text ? strtoll(text, &unit, 10) : 0;
 
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]) && text && unit != text; i++) {
-        if (strcmp(unit, units[i].name) == 0)
+        int64_t most = DURATION_MAX_MS / units[i].ms;
+
+        if (strcmp(unit, units[i].name) == 0 && number >= -most && number <= most)
             return number * units[i].ms;
     }
-    scenario_problem(scenario, "no duration: %s", text ? text : "not even a text");
+    scenario_problem(scenario, "no duration, or too long a one: %s",
+                     text ? text : "not even a text");
     return 0;
+}
+
+int64_t scenario_duration(struct scenario *scenario, const json_t *value)
+{
+    int64_t ms = signed_duration(scenario, value);
+
+    if (ms >= 0)
+        return ms;
+    scenario_problem(scenario, "a duration below 0: %s", json_string_value(value));
+    return 0;
+}
+
+int64_t scenario_step_of(struct scenario *scenario, const json_t *object, const char *member)
+{
+    const json_t *value = json_object_get(object, member);
+
+    return value ? signed_duration(scenario, value) : 0;
+}
+
+int64_t scenario_whole_of(struct scenario *scenario, const json_t *object, const char *member,
+                          int64_t least, int64_t most, int64_t preset)
+{
+    const json_t *value = json_object_get(object, member);
+    json_int_t number = json_integer_value(value);
+
+    if (!value)
+        return preset;
+    if (json_is_integer(value) && number >= least && number <= most)
+        return number;
+    scenario_problem(scenario, "%s: a whole number from %lld to %lld", member, (long long)least,
+                     (long long)most);
+    return preset;
 }
 
 int64_t scenario_duration_of(struct scenario *scenario, const json_t *object, const char *member,

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,42 +24,6 @@ struct files {
     size_t count;
 };
 
-/* ---- telling
- * ---------------------------------------------------------------------------------------
- */
-
-void scenario_problem(struct scenario *scenario, const char *format, ...)
-{
-    va_list args;
-    int len;
-
-    if (scenario->problem[0])
-        return;
-    len = snprintf(scenario->problem, sizeof(scenario->problem), "step %zu: ", scenario->step);
-    va_start(args, format);
-    (void)vsnprintf(scenario->problem + len, sizeof(scenario->problem) - (size_t)len, format, args);
-    va_end(args);
-    scenario_trace(scenario, "%s", scenario->problem);
-}
-
-bool scenario_failed(const struct scenario *scenario)
-{
-    return scenario->problem[0] != '\0';
-}
-
-void scenario_trace(const struct scenario *scenario, const char *format, ...)
-{
-    va_list args;
-
-    if (!scenario->trace)
-        return;
-    printf("# %10.3f  ", (double)scenario->mono.ms / 1000.0);
-    va_start(args, format);
-    (void)vprintf(format, args);
-    va_end(args);
-    (void)putchar('\n');
-}
-
 static void tell_problem(const struct scenario *scenario, const char *base, uint64_t seed)
 {
     char *step = scenario->what ? json_dumps(scenario->what, JSON_COMPACT) : NULL;
@@ -76,44 +39,42 @@ static void tell_problem(const struct scenario *scenario, const char *base, uint
  * ---------------------------------------------------------------------------------------
  */
 
-static void run_once(struct scenario *scenario)
-{
-    if (scenario_open(scenario) == FRESHET_OK)
-        scenario_steps(scenario);
-    else
-        scenario_problem(scenario, "the world could not be opened");
-    scenario_close(scenario);
-}
-
 static bool run_seed(json_t *json, const char *base, uint64_t seed, const struct options *options)
 {
-    struct scenario *scenario = calloc(1, sizeof(*scenario));
-    bool good;
+    struct scenario *scenario = scenario_run(json, seed, SCENARIO_WORK_MAX, options->trace);
+    bool good = !scenario_failed(scenario);
 
-    if (!scenario)
-        abort();
-    scenario->json = json;
-    scenario->random = seed;
-    scenario->trace = options->trace;
-    if (scenario_head(scenario))
-        run_once(scenario);
-    good = !scenario_failed(scenario);
     if (!good)
         tell_problem(scenario, base, seed);
     free(scenario);
     return good;
 }
 
+static json_t *load(const char *file, char *ret_problem, size_t size)
+{
+    static char text[SCENARIO_BYTES_MAX + 1];
+    FILE *stream = fopen(file, "re");
+    size_t len;
+
+    if (!stream) {
+        (void)snprintf(ret_problem, size, "cannot be read");
+        return NULL;
+    }
+    len = fread(text, 1, sizeof(text), stream);
+    (void)fclose(stream);
+    return scenario_read(text, len, ret_problem, size);
+}
+
 static bool run_file(const char *file, size_t number, const struct options *options)
 {
     const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
     int len = (int)strcspn(base, ".");
-    json_error_t error;
-    json_t *json = json_load_file(file, JSON_REJECT_DUPLICATES, &error);
+    char problem[200];
+    json_t *json = load(file, problem, sizeof(problem));
     bool good = json != NULL;
 
     if (!json)
-        printf("# %s: line %d: %s\n", base, error.line, error.text);
+        printf("# %s: %s\n", base, problem);
     for (uint64_t i = 0; i < options->seeds && good; i++)
         good = run_seed(json, base, options->first_seed + i, options);
     printf("%s %zu - %.*s: %s\n", good ? "ok" : "not ok", number, len, base,

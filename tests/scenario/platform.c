@@ -99,6 +99,8 @@ static json_t *with_tokens(const json_t *value)
  * ------------------------------------------------------------------------------------
  */
 
+#define LIFE_MAX INT64_C(1000000000000)
+
 static const struct key grant_keys[] = {
     {"lifetime", ANYTHING},        {"jwt_lifetime", WHOLE | NIL},
     {"access_token", TEXT},        {"groups", LIST | NIL},
@@ -122,6 +124,8 @@ static json_t *access_token(struct scenario *scenario, const json_t *given)
         return json_sprintf("opaque-access-token-%u", number);
     if (jwt_lifetime)
         life = json_integer_value(jwt_lifetime);
+    /* Beyond any calendar, and yet no overflow. */
+    life = life > LIFE_MAX ? LIFE_MAX : life < -LIFE_MAX ? -LIFE_MAX : life;
     return jwt(
         json_pack("{s:I, s:I, s:I}", "iat", now, "exp", now + life, "jti", (json_int_t)number));
 }
@@ -183,6 +187,9 @@ static json_t *usual_grant(struct scenario *scenario, enum fsh_exchange_kind kin
     return body;
 }
 
+/* Of a body of blanks. */
+#define BYTES_MAX 1000000
+
 /* ---- answers
  * -----------------------------------------------------------------------------------
  */
@@ -205,12 +212,11 @@ static void remember_secrets(struct scenario *scenario, const json_t *body)
 static char *body_of(struct scenario *scenario, enum fsh_exchange_kind kind, const json_t *step)
 {
     const json_t *given = json_object_get(step, "grant");
-    const json_t *bytes = json_object_get(step, "bytes");
     json_t *json = NULL;
     char *body;
 
-    if (bytes) {
-        size_t len = (size_t)json_integer_value(bytes);
+    if (json_object_get(step, "bytes")) {
+        size_t len = (size_t)scenario_whole_of(scenario, step, "bytes", 0, BYTES_MAX, 0);
 
         body = malloc(len + 1);
         if (!body)
@@ -265,7 +271,6 @@ static bool lost(struct scenario *scenario, const json_t *step, struct fsh_reply
 static struct answer *answer_new(struct scenario *scenario, enum fsh_exchange_kind kind,
                                  const json_t *step)
 {
-    const json_t *status = json_object_get(step, "status");
     struct answer *answer = calloc(1, sizeof(*answer));
 
     if (!answer)
@@ -276,12 +281,13 @@ static struct answer *answer_new(struct scenario *scenario, enum fsh_exchange_ki
     answer->reply = (struct fsh_reply){
         .complete = true,
         .sent = true,
-        .http_status = status ? (int)json_integer_value(status) : 200,
+        .http_status = (int)scenario_whole_of(scenario, step, "status", 0, 999, 200),
         .retry_after = answer->retry_after,
         .date = answer->date,
         .body = answer->body,
         .body_len = strlen(answer->body),
     };
+    scenario_charge(scenario, 1 + answer->reply.body_len / 256);
     if (!lost(scenario, step, &answer->reply) && answer->reply.body_len > FSH_BODY_MAX) {
         /* The transport reads no further. */
         answer->reply.complete = false;

@@ -98,6 +98,7 @@ struct scenario {
     const json_t *what; /* the step */
     char problem[640];  /* "" while all is well */
     bool trace;
+    size_t work; /* that is left, in units of about a microsecond */
     uint64_t random;
     struct fsh_mono mono;
     struct fsh_wall wall;
@@ -112,7 +113,9 @@ struct scenario {
     uint64_t orders;
     LIST_HEAD(, air) in_air;
     TAILQ_HEAD(, caller) callers;
+    size_t caller_count;
     LIST_HEAD(, secret) known;
+    size_t known_count;
     struct fsh_origins origins;
     /* For the checks. */
     uint64_t committed;  /* the highest generation that the store has seen */
@@ -121,6 +124,23 @@ struct scenario {
     bool signed_in_once;
     struct fsh_wall signed_in_at; /* last automatic attempt */
 };
+
+/* ---- run.c */
+
+/* Everything that a file asks for is bounded: a hostile one ends with a problem. */
+#define SCENARIO_BYTES_MAX (1 << 20)
+#define SCENARIO_STEPS_MAX 1000
+#define SCENARIO_WORK_MAX  ((size_t)200 * 1000 * 1000)
+
+/* The JSON of a file; NULL, and why, when it is none. */
+json_t *scenario_read(const char *text, size_t len, char *ret_problem, size_t size);
+
+/* Runs a scenario to its end, or to its first problem; the caller looks at it and frees it. `json`
+ * is borrowed as long. No run goes on for more than `work`. */
+struct scenario *scenario_run(json_t *json, uint64_t seed, size_t work, bool traced);
+
+/* Uses up work; a problem when there is none left. */
+void scenario_charge(struct scenario *scenario, size_t work);
 
 /* Notes the first problem, with the step that it is in. */
 void scenario_problem(struct scenario *scenario, const char *format, ...)
@@ -149,13 +169,19 @@ bool scenario_keys(struct scenario *scenario, const char *what, const json_t *va
 /* Checks everything of a file but its steps. */
 bool scenario_head(struct scenario *scenario);
 
-/* "500ms", "30s", "5m", "8h", "2d", with a sign; a problem for anything else.
- */
+/* "500ms", "30s", "5m", "8h", "2d", ten years at the most; a problem for anything else. */
 int64_t scenario_duration(struct scenario *scenario, const json_t *value);
 
 /* The same of a member of `object`, or `preset` without one. */
 int64_t scenario_duration_of(struct scenario *scenario, const json_t *object, const char *member,
                              int64_t preset);
+
+/* The same with a sign, 0 without one. */
+int64_t scenario_step_of(struct scenario *scenario, const json_t *object, const char *member);
+
+/* A member that is a whole number from `least` to `most`, or `preset`; a problem otherwise. */
+int64_t scenario_whole_of(struct scenario *scenario, const json_t *object, const char *member,
+                          int64_t least, int64_t most, int64_t preset);
 
 const char *scenario_text_of(const json_t *object, const char *member, const char *preset);
 bool scenario_truth_of(const json_t *object, const char *member, bool preset);

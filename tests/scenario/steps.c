@@ -28,7 +28,7 @@ static void suspend_step(struct scenario *scenario, const json_t *step)
 
 static void step_wall_step(struct scenario *scenario, const json_t *step)
 {
-    scenario->wall.ms += scenario_duration_of(scenario, step, "step_wall", 0);
+    scenario->wall.ms += scenario_step_of(scenario, step, "step_wall");
     scenario->unsteady = true;
 }
 
@@ -131,6 +131,6 @@ void scenario_steps(struct scenario *scenario)
         scenario_trace(scenario, "step %zu", scenario->step);
         run_step(scenario, scenario->what);
     }
-    if (json_array_size(steps) == 0)
-        scenario_problem(scenario, "a scenario has steps");
+    if (json_array_size(steps) == 0 || json_array_size(steps) > SCENARIO_STEPS_MAX)
+        scenario_problem(scenario, "a scenario has 1 to %d steps", SCENARIO_STEPS_MAX);
 }

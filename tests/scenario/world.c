@@ -199,6 +199,9 @@ void scenario_settle(struct scenario *scenario)
     for (int round = 0; round < ROUNDS_MAX; round++) {
         bool busy = false;
 
+        scenario_charge(scenario, 1 + scenario->caller_count / 16);
+        if (scenario->work == 0)
+            return;
         for (unsigned i = 0; i < scenario->actor_count; i++)
             busy = run_engine(&scenario->actors[i]) || busy;
         busy = scenario_platform_run(scenario) || busy;

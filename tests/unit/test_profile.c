@@ -310,13 +310,14 @@ static void only_strict_jwts_are_read(void **state)
         "e30.e30.c2 n",
         " e30.e30.c2ln",
     };
-    json_t *claims = fsh_profile_jwt_claims("e30.e30.c2ln", 12);
+    json_t *claims = NULL;
 
     (void)state;
+    assert_int_equal(fsh_profile_jwt_claims("e30.e30.c2ln", 12, &claims), FRESHET_OK);
     assert_non_null(claims);
     fsh_profile_json_done(claims);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_null(fsh_profile_jwt_claims(bad[i], strlen(bad[i])));
+        assert_int_equal(fsh_profile_jwt_claims(bad[i], strlen(bad[i]), &claims), FRESHET_EBADBODY);
 }
 
 static void lifetimes_of_claims(void **state)
@@ -337,9 +338,11 @@ static void lifetimes_of_claims(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        json_t *claims = fsh_profile_json_object(rows[i].claims, strlen(rows[i].claims));
+        json_t *claims = NULL;
         int64_t ms = 0;
 
+        assert_int_equal(fsh_profile_json_object(rows[i].claims, strlen(rows[i].claims), &claims),
+                         FRESHET_OK);
         assert_int_equal(fsh_profile_jwt_lifetime(claims, &ms), rows[i].told);
         assert_int_equal(ms, rows[i].ms);
         fsh_profile_json_done(claims);

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Memory runs out in the engine, at any place of a session's life: nobody who calls is left
+ * hanging, nothing spins, and with memory again the session works as ever. */
+
+#include "alloc.h"
+#include "core/random.h"
+#include "engine/engine.h"
+#include "store/memory/memory.h"
+#include "unit.h"
+
+#include <freshet/status.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUESTS 8
+/* More posts at one moment are a loop without an end. */
+#define POSTS_MAX 200
+
+struct world {
+    struct fsh_mono mono;
+    uint64_t random;
+    struct fsh_post *first;
+    struct fsh_post **last;
+    struct fsh_request *requests[REQUESTS];
+    unsigned request_count;
+    struct fsh_secret_store *secrets;
+    struct fsh_token_cache *tokens;
+    struct fsh_engine *engine;
+    struct fsh_session *session;
+    unsigned in_air; /* calls that have not ended */
+    int status;      /* of the last one that did */
+};
+
+/* ---- what the engine stands on --------------------------------------------------------------- */
+
+static struct fsh_now io_now(void *data)
+{
+    struct world *world = data;
+
+    return (struct fsh_now){
+        world->mono, {INT64_C(1800000000000) + world->mono.ms}, fsh_core_draw(&world->random)};
+}
+
+static void io_post(void *data, struct fsh_post *post)
+{
+    struct world *world = data;
+
+    post->next = NULL;
+    *world->last = post;
+    world->last = &post->next;
+}
+
+static int io_send(void *data, struct fsh_request *request)
+{
+    struct world *world = data;
+
+    assert_true(world->request_count < REQUESTS);
+    world->requests[world->request_count++] = request;
+    return FRESHET_OK;
+}
+
+static void io_cancel(void *data, struct fsh_request *request)
+{
+    struct world *world = data;
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < world->request_count; i++) {
+        if (world->requests[i] != request)
+            world->requests[kept++] = world->requests[i];
+    }
+    world->request_count = kept;
+}
+
+static int password(void *data, char *ret_password, size_t size)
+{
+    (void)data;
+    assert_true(size > 3);
+    memcpy(ret_password, "pw", 3);
+    return FRESHET_OK;
+}
+
+static bool answer(struct world *world)
+{
+    static const char grant[] = "{\"AccessToken\":\"a\",\"RefreshToken\":\"r\",\"ExpiresIn\":3600,"
+                                "\"DeviceKey\":\"dk\",\"DeviceGroupKey\":\"dgk\"}";
+    struct fsh_reply reply = {.complete = true, .sent = true, .http_status = 200, .body = grant};
+
+    if (world->request_count == 0)
+        return false;
+    if (world->requests[0]->kind == FSH_EXCHANGE_TOTP_GET)
+        reply.body = "{\"qr_uri\":\"otpauth://x\",\"qr_secret\":\"base32\"}";
+    reply.body_len = strlen(reply.body);
+    {
+        struct fsh_request *request = world->requests[0];
+
+        io_cancel(world, request); /* off the list */
+        fsh_engine_answered(request, &reply);
+    }
+    return true;
+}
+
+/* Does what is to be done at this moment. */
+static void settle(struct world *world)
+{
+    unsigned posts = 0;
+
+    do {
+        while (world->first) {
+            struct fsh_post *post = world->first;
+
+            assert_true(posts++ < POSTS_MAX);
+            world->first = post->next;
+            if (!world->first)
+                world->last = &world->first;
+            post->run(post);
+        }
+        fsh_engine_run(world->engine);
+    } while (world->first || answer(world));
+}
+
+/* Lets time pass, from one thing that is due to the next. */
+static void pass(struct world *world, int64_t ms)
+{
+    struct fsh_mono end = fsh_mono_add(world->mono, ms);
+    unsigned rounds = 0;
+
+    settle(world);
+    while (fsh_engine_wake_at(world->engine).ms <= end.ms) {
+        assert_true(rounds++ < 5000);
+        world->mono = fsh_mono_max(world->mono, fsh_engine_wake_at(world->engine));
+        settle(world);
+    }
+    world->mono = end;
+    settle(world);
+}
+
+/* ---- a session and its callers --------------------------------------------------------------- */
+
+static void done(struct fsh_call *call)
+{
+    struct world *world = call->data;
+
+    assert_true(world->in_air > 0);
+    world->in_air--;
+    world->status = call->status;
+    if (call->status != FRESHET_OK)
+        assert_true(call->error.status == call->status && call->error.message[0] != '\0');
+    fsh_base_secret_done(&call->mfa.qr_uri);
+    fsh_base_secret_done(&call->mfa.qr_secret);
+}
+
+/* Calls, and waits for the end, which comes by the deadline. */
+static int call(struct world *world, enum fsh_call_kind kind, struct fsh_secret *username,
+                struct fsh_secret *word)
+{
+    struct fsh_call call = {.kind = kind, .session = world->session, .done = done, .data = world};
+
+    call.deadline = fsh_mono_add(world->mono, FSH_CALL_MS);
+    if (username)
+        fsh_base_secret_move(&call.in.username, username);
+    if (word)
+        fsh_base_secret_move(&call.in.password, word);
+    world->in_air++;
+    fsh_engine_call(&call);
+    settle(world);
+    while (world->in_air > 0) {
+        assert_true(world->mono.ms < call.deadline.ms);
+        pass(world, 1000);
+    }
+    return world->status;
+}
+
+static int sign_in(struct world *world)
+{
+    struct fsh_secret username = {0};
+    struct fsh_secret word = {0};
+    int status = fsh_base_secret_copy("ann", 3, &username);
+
+    if (status == FRESHET_OK)
+        status = fsh_base_secret_copy("pw", 2, &word);
+    if (status == FRESHET_OK)
+        status = call(world, FSH_CALL_SIGN_IN, &username, &word);
+    fsh_base_secret_done(&username);
+    fsh_base_secret_done(&word);
+    return status;
+}
+
+struct kind {
+    const char *profile;
+    bool service;
+};
+
+static int open_session(struct world *world, const struct kind *kind)
+{
+    struct fsh_session_options options = {
+        .name = "ann",
+        .service = kind->service,
+        .background = kind->service,
+        .threshold_ms = FSH_THRESHOLD_MS,
+        .sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS,
+    };
+    int status;
+
+    if (kind->service) {
+        options.credentials.username = strdup("svc");
+        options.credentials.password = password;
+        if (!options.credentials.username)
+            return FRESHET_ENOMEM;
+    }
+    status = fsh_engine_session_open(world->engine, &options, &world->session, NULL);
+    fsh_engine_credentials_done(&options.credentials);
+    if (status == FRESHET_OK)
+        pass(world, 100);
+    return status;
+}
+
+static int open_engine(struct world *world, const struct kind *kind)
+{
+    struct fsh_engine_options options = {.profile = fsh_profile_find(kind->profile), .holder = 1};
+    struct fsh_io io = {
+        .data = world,
+        .now = io_now,
+        .boot = 1,
+        .post = io_post,
+        .send = io_send,
+        .cancel = io_cancel,
+    };
+
+    options.secrets = world->secrets;
+    options.tokens = world->tokens;
+    return fsh_engine_new(&options, &io, &world->engine);
+}
+
+static void open_world(struct world *world)
+{
+    memset(world, 0, sizeof(*world));
+    world->mono.ms = 1000;
+    world->last = &world->first;
+    assert_int_equal(fsh_store_memory_secrets(&world->secrets, NULL), FRESHET_OK);
+    assert_int_equal(fsh_store_memory_tokens(&world->tokens, NULL), FRESHET_OK);
+}
+
+static void close_world(struct world *world)
+{
+    if (world->engine) {
+        fsh_engine_close_all(world->engine);
+        pass(world, FSH_EXCHANGE_MS);
+        assert_true(fsh_engine_empty(world->engine));
+        fsh_engine_free(world->engine);
+    }
+    assert_int_equal(world->request_count, 0);
+    world->secrets->ops->close(world->secrets);
+    world->tokens->ops->close(world->tokens);
+}
+
+/* ---- the steps of a life --------------------------------------------------------------------- */
+
+static int step_open(struct world *world, const struct kind *kind)
+{
+    int status = open_engine(world, kind);
+
+    return status == FRESHET_OK ? open_session(world, kind) : status;
+}
+
+static int step_sign_in(struct world *world, const struct kind *kind)
+{
+    (void)kind;
+    return sign_in(world);
+}
+
+static int step_ensure(struct world *world, const struct kind *kind)
+{
+    (void)kind;
+    return call(world, FSH_CALL_ENSURE, NULL, NULL);
+}
+
+/* A caller goes on below the threshold. */
+static int step_poke(struct world *world, const struct kind *kind)
+{
+    world->mono.ms += INT64_C(56) * 60000;
+    fsh_engine_poke(world->session);
+    pass(world, 1000);
+    return step_ensure(world, kind);
+}
+
+/* No usable token is left. */
+static int step_expired(struct world *world, const struct kind *kind)
+{
+    world->mono.ms += INT64_C(3600) * 1000;
+    return step_ensure(world, kind);
+}
+
+/* A person's session is dead then; a service probes, and lives. */
+static int step_401(struct world *world, const struct kind *kind)
+{
+    struct fsh_core core;
+
+    (void)kind;
+    fsh_engine_core(world->session, &core);
+    fsh_engine_unauthorized(world->session, core.published);
+    pass(world, 1000);
+    return FRESHET_OK;
+}
+
+static int step_totp(struct world *world, const struct kind *kind)
+{
+    (void)kind;
+    return call(world, FSH_CALL_TOTP_GET, NULL, NULL);
+}
+
+static int step_sign_out(struct world *world, const struct kind *kind)
+{
+    int status = call(world, FSH_CALL_SIGN_OUT, NULL, NULL);
+
+    (void)kind;
+    /* Whatever the store says: there is no token any more. */
+    assert_null(world->session->token);
+    return status;
+}
+
+static int step_close(struct world *world, const struct kind *kind)
+{
+    (void)kind;
+    fsh_engine_session_close(world->session);
+    world->session = NULL;
+    pass(world, FSH_EXCHANGE_MS);
+    assert_true(fsh_engine_empty(world->engine));
+    return FRESHET_OK;
+}
+
+typedef int step_fn(struct world *world, const struct kind *kind);
+
+static step_fn *const life[] = {step_open,     step_sign_in, step_ensure, step_poke,
+                                step_totp,     step_expired, step_401,    step_sign_in,
+                                step_sign_out, step_sign_in, step_close};
+
+#define STEPS (sizeof(life) / sizeof(life[0]))
+
+/* What a caller may be told when memory runs out on the way. */
+static void check_status(int status)
+{
+    switch (status) {
+    case FRESHET_OK:
+    case FRESHET_ENOMEM:
+    case FRESHET_EUNAVAILABLE: /* the deadline passed */
+        return;
+    default:
+        fail_msg("%s", freshet_status_name(status));
+    }
+}
+
+/* With memory again everything works. */
+static void check_recovery(struct world *world, const struct kind *kind)
+{
+    if (!world->engine)
+        assert_int_equal(open_engine(world, kind), FRESHET_OK);
+    if (!world->session)
+        assert_int_equal(open_session(world, kind), FRESHET_OK);
+    pass(world, 120000);
+    assert_int_equal(sign_in(world), FRESHET_OK);
+    assert_int_equal(call(world, FSH_CALL_ENSURE, NULL, NULL), FRESHET_OK);
+    assert_non_null(world->session->token);
+    world->mono.ms += INT64_C(3600) * 1000;
+    assert_int_equal(call(world, FSH_CALL_ENSURE, NULL, NULL), FRESHET_OK);
+}
+
+struct place {
+    const struct kind *kind;
+    size_t step;
+};
+
+static void live_to(const void *what)
+{
+    const struct place *place = what;
+    struct world world;
+    int status = FRESHET_OK;
+
+    open_world(&world);
+    for (size_t i = 0; i < place->step; i++)
+        status = life[i](&world, place->kind);
+    alloc_arm();
+    status = life[place->step](&world, place->kind);
+    if (alloc_disarm())
+        check_status(status);
+    check_recovery(&world, place->kind);
+    close_world(&world);
+}
+
+static void live(const struct kind *kind)
+{
+    for (size_t step = 0; step < STEPS; step++) {
+        const struct place place = {kind, step};
+
+        assert_true(alloc_every(live_to, &place));
+    }
+}
+
+static void a_person(void **state)
+{
+    (void)state;
+    live(&(struct kind){"partner", false});
+}
+
+static void a_service(void **state)
+{
+    (void)state;
+    live(&(struct kind){"partner", true});
+}
+
+static void a_service_whose_refresh_tokens_rotate(void **state)
+{
+    (void)state;
+    live(&(struct kind){"partner-rotating", true});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_person),
+        cmocka_unit_test(a_service),
+        cmocka_unit_test(a_service_whose_refresh_tokens_rotate),
+    };
+
+    alloc_init();
+    if (sodium_init() < 0)
+        return 1;
+    return cmocka_run_group_tests_name("alloc-engine", tests, NULL, NULL);
+}
