@@ -124,8 +124,8 @@ static int run_broken(const struct sim_broken *broken, struct sim_seeds *seeds, 
     if (sim_seeds_run(seeds, &tally) != 0)
         return 70;
     caught = tally.by_rule[broken->rule] > 0;
-    if (caught)
-        sim_shrink(seeds->from + tally.done - 1, broken->rule, tap ? stderr : stdout);
+    if (caught && !tap)
+        sim_shrink(seeds->from + tally.done - 1, broken->rule, stdout);
     if (tap)
         printf("%s 1 - %s is caught by %s\n1..1\n# ", caught ? "ok" : "not ok", broken->name,
                sim_rule_name(broken->rule));
