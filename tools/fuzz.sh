@@ -23,7 +23,7 @@ while read -r target corpora; do
     # shellcheck disable=SC2086 # a list of folders
     "build-fuzz/tests/fuzz_$target" -max_total_time="$seconds" -print_final_stats=1 -verbosity=0 \
         -timeout=30 -artifact_prefix="build-fuzz/corpus/$target-" \
-        "build-fuzz/corpus/$target" $corpora || failed=1
+        "build-fuzz/corpus/$target" $corpora </dev/null || failed=1
 done <build-fuzz/tests/fuzz_targets
 [ $failed = 0 ] && echo 'fuzz: nothing found'
 exit $failed

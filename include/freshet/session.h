@@ -160,7 +160,7 @@ FRESHET_EXPORT int freshet_answer_new_password(struct freshet_session *session,
  *  @param hold  an operator's: the session comes back by freshet_sign_in only. A service's sign-out
  *               is always one, since it would sign in again at once.
  *  @return FRESHET_OK; FRESHET_ESTORE: signed out here, and the store is told as soon as it can be
- *          written; FRESHET_EFORKED. */
+ *          written; FRESHET_ENOMEM: nothing was done; FRESHET_EFORKED. */
 FRESHET_EXPORT int freshet_sign_out(struct freshet_session *session, bool hold,
                                     struct freshet_error *error);
 

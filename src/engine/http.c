@@ -6,6 +6,7 @@
 
 #include <curl/curl.h>
 #include <freshet/status.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,7 +315,9 @@ void fsh_http_wait(struct fsh_http *http, int fd, int ms)
 {
     struct curl_waitfd extra = {.fd = fd, .events = CURL_WAIT_POLLIN};
 
-    (void)curl_multi_poll(http->multi, &extra, 1, ms, NULL);
+    /* It fails without memory for its list; coming back at once would be to spin. */
+    if (curl_multi_poll(http->multi, &extra, 1, ms, NULL) != CURLM_OK)
+        (void)poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, ms < 50 ? ms : 50);
 }
 
 void fsh_http_wakeup(struct fsh_http *http)

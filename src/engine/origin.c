@@ -70,6 +70,16 @@ static int unread(CURLUcode code, const char *why, struct freshet_error *error)
     return fsh_base_fail(error, FRESHET_EINVAL, "%s", why);
 }
 
+/* libcurl decodes what is %-encoded in a host; control characters are none of any name. */
+static bool good_host(const char *host)
+{
+    for (const char *c = host; *c; c++) {
+        if ((unsigned char)*c <= ' ' || *c == 0x7f)
+            return false;
+    }
+    return host[0] != '\0';
+}
+
 static CURLUcode scheme_and_host(CURLU *parsed, const char *url, char **ret_scheme, char **ret_host)
 {
     /* Without CURLU_GUESS_SCHEME a URL must say what it is. */
@@ -79,8 +89,8 @@ static CURLUcode scheme_and_host(CURLU *parsed, const char *url, char **ret_sche
         code = curl_url_get(parsed, CURLUPART_SCHEME, ret_scheme, 0);
     if (code == CURLUE_OK)
         code = curl_url_get(parsed, CURLUPART_HOST, ret_host, 0);
-    if (code == CURLUE_OK && (*ret_host)[0] == '\0')
-        code = CURLUE_NO_HOST;
+    if (code == CURLUE_OK && !good_host(*ret_host))
+        code = CURLUE_BAD_HOSTNAME;
     return code;
 }
 

@@ -29,6 +29,7 @@ struct world {
     struct fsh_token_cache *tokens;
     struct fsh_engine *engine;
     struct fsh_session *session;
+    bool silent;     /* the platform does not answer */
     unsigned in_air; /* calls that have not ended */
     int status;      /* of the last one that did */
 };
@@ -87,7 +88,7 @@ static bool answer(struct world *world)
                                 "\"DeviceKey\":\"dk\",\"DeviceGroupKey\":\"dgk\"}";
     struct fsh_reply reply = {.complete = true, .sent = true, .http_status = 200, .body = grant};
 
-    if (world->request_count == 0)
+    if (world->request_count == 0 || world->silent)
         return false;
     if (world->requests[0]->kind == FSH_EXCHANGE_TOTP_GET)
         reply.body = "{\"qr_uri\":\"otpauth://x\",\"qr_secret\":\"base32\"}";
@@ -315,9 +316,19 @@ static int step_sign_out(struct world *world, const struct kind *kind)
     int status = call(world, FSH_CALL_SIGN_OUT, NULL, NULL);
 
     (void)kind;
-    /* Whatever the store says: there is no token any more. */
-    assert_null(world->session->token);
+    /* Whatever the store says: there is no token any more. Without memory nothing was done. */
+    assert_true(status == FRESHET_ENOMEM || !world->session->token);
     return status;
+}
+
+/* Whoever asks of a dead session has the store read again: another engine may have signed in. */
+static int step_ask_the_dead(struct world *world, const struct kind *kind)
+{
+    int status;
+
+    world->mono.ms += 2000;
+    status = step_ensure(world, kind);
+    return freshet_status_class(status) == FRESHET_CLASS_ENDED ? FRESHET_OK : status;
 }
 
 static int step_close(struct world *world, const struct kind *kind)
@@ -332,9 +343,9 @@ static int step_close(struct world *world, const struct kind *kind)
 
 typedef int step_fn(struct world *world, const struct kind *kind);
 
-static step_fn *const life[] = {step_open,     step_sign_in, step_ensure, step_poke,
-                                step_totp,     step_expired, step_401,    step_sign_in,
-                                step_sign_out, step_sign_in, step_close};
+static step_fn *const life[] = {step_open,     step_sign_in,      step_ensure,  step_poke,
+                                step_totp,     step_expired,      step_401,     step_sign_in,
+                                step_sign_out, step_ask_the_dead, step_sign_in, step_close};
 
 #define STEPS (sizeof(life) / sizeof(life[0]))
 
@@ -364,6 +375,53 @@ static void check_recovery(struct world *world, const struct kind *kind)
     assert_non_null(world->session->token);
     world->mono.ms += INT64_C(3600) * 1000;
     assert_int_equal(call(world, FSH_CALL_ENSURE, NULL, NULL), FRESHET_OK);
+}
+
+/* ---- a refresh token that came -------------------------------------------------------------- */
+
+/* An answer that was read, and then no memory is left for the token that it brings: the refresh
+ * token is the only one there is (rule 7), and the next refresh asks with it. */
+static void take_rotation(const void *what)
+{
+    static const char body[] = "{\"AccessToken\":\"a\",\"RefreshToken\":\"rotated\"}";
+    const struct fsh_reply reply = {
+        .complete = true, .sent = true, .http_status = 200, .body = body, .body_len = strlen(body)};
+    struct world world;
+    struct fsh_request *request;
+    struct fsh_answer answer;
+    bool read;
+
+    open_world(&world);
+    assert_int_equal(step_open(&world, what), FRESHET_OK);
+    world.mono.ms += INT64_C(56) * 60000;
+    world.silent = true;
+    pass(&world, 1000);
+    assert_int_equal(world.request_count, 1);
+    request = world.requests[0];
+    io_cancel(&world, request);
+    /* Once to see whether it can be read at all, and once in earnest, with the same allocations. */
+    alloc_arm();
+    fsh_profile_read(fsh_engine_profile(world.engine), request->kind, &reply, (struct fsh_wall){0},
+                     &answer);
+    read = !alloc_disarm();
+    fsh_profile_answer_done(&answer);
+    alloc_arm();
+    fsh_engine_answered(request, &reply);
+    (void)alloc_disarm();
+    for (int s = 0; s < 600 && world.request_count == 0; s++)
+        pass(&world, 1000);
+    assert_int_equal(world.request_count, 1);
+    if (read)
+        assert_non_null(
+            strstr(fsh_base_secret_reveal(&world.requests[0]->message.body), "rotated"));
+    world.silent = false;
+    close_world(&world);
+}
+
+static void a_rotation_is_not_lost(void **state)
+{
+    (void)state;
+    assert_true(alloc_every(take_rotation, &(struct kind){"partner-rotating", true}));
 }
 
 struct place {
@@ -418,6 +476,7 @@ static void a_service_whose_refresh_tokens_rotate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rotation_is_not_lost),
         cmocka_unit_test(a_person),
         cmocka_unit_test(a_service),
         cmocka_unit_test(a_service_whose_refresh_tokens_rotate),

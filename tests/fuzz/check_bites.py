@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The corpus of event sequences notices a core that is broken on purpose, and not one that is whole."""
+"""The corpus of event sequences notices a core that is broken on purpose, and not one that is whole.
+
+What takes a platform, a codec or time to notice is the simulator's (tests/sim/check_broken.py)."""
 import os
 import re
 import subprocess
@@ -8,18 +10,22 @@ import sys
 
 HEADER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/core/mutant.h")
 
+NOTICED = ["NONE", "NO_LEASE", "NO_SWAP", "HASTY", "EXPIRED", "DROPS", "NO_GRACE", "READOPTS", "UNBIDDEN",
+           "HALF", "UNDOES_SIGN_OUT", "WAITS", "LOOPS", "SLEEPLESS", "GIVES_UP"]
 
-def mutants():
-    """The names of enum fsh_mutant, by their numbers; 0 is none."""
+
+def numbers():
+    """The values of enum fsh_mutant by name."""
     with open(HEADER, encoding="utf-8") as f:
         names = re.findall(r"^\s*FSH_MUTANT_(\w+),", f.read(), re.MULTILINE)
-    return names
+    return {name: number for number, name in enumerate(names)}
 
 
 def main():
-    names = mutants()
+    number_of = numbers()
     failed = False
-    for number, name in enumerate(names):
+    for case, name in enumerate(NOTICED):
+        number = number_of[name]
         result = subprocess.run(sys.argv[1:], capture_output=True, text=True,
                                 env={**os.environ, "FRESHET_MUTANT": str(number)})
         found = re.findall(r"^broken: (.*)$", result.stderr, re.MULTILINE)
@@ -28,10 +34,10 @@ def main():
         else:
             good = result.returncode != 0 and len(found) == 1
         failed = failed or not good
-        print(f"{'ok' if good else 'not ok'} {number + 1} - {name.lower().replace('_', '-')}")
+        print(f"{'ok' if good else 'not ok'} {case + 1} - {name.lower().replace('_', '-')}")
         print(f"# {found[0] if found else 'nothing noticed'}")
-    print(f"1..{len(names)}")
-    sys.exit(1 if failed or len(names) < 2 else 0)
+    print(f"1..{len(NOTICED)}")
+    sys.exit(1 if failed else 0)
 
 
 main()
