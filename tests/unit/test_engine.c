@@ -29,7 +29,7 @@ void *__wrap_calloc(size_t count, size_t size)
 struct world {
     struct fsh_mono mono;
     pthread_mutex_t lock; /* of the inbox */
-    int64_t wall_ms; /* that have passed on the calendar */
+    int64_t wall_ms;      /* that have passed on the calendar */
     struct fsh_post *waiting[POSTS];
     unsigned count;
     unsigned twice; /* posts that came while they waited already */
