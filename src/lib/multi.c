@@ -222,10 +222,15 @@ static int add(struct transfer *transfer, struct freshet_session *session,
     if (status != FRESHET_OK)
         return status;
     if (fsh_lib_at_hand(session, demand, NULL)) {
-        status = start(transfer, error);
-        /* Else the token was withdrawn in this very moment. */
-        if (status != FRESHET_EUNAVAILABLE)
+        status = start(transfer, &transfer->error);
+        if (status == FRESHET_OK)
+            return FRESHET_OK;
+        if (status != FRESHET_EUNAVAILABLE) {
+            if (error)
+                *error = transfer->error;
             return status;
+        }
+        /* The token was withdrawn in this very moment: the transfer waits for the next one. */
     }
     return freshet_ensure_fresh_async(session, demand, transfer->multi->queue, token_came, transfer,
                                       &transfer->operation, error);
