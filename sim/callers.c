@@ -90,6 +90,9 @@ static void report_401(struct sim_world *world, int engine, int session)
                         ? sim_fault_uniform(world, SIM_LATE_401S, 2 * world->plan.lifetime_ms)
                         : sim_uniform(world, 400);
 
+    /* A stray one must not spoil what faults have left behind. */
+    if (sim_faulty(world) && world->now + delay > world->plan.faults_end)
+        delay = world->plan.faults_end - world->now;
     sim_event(world, SIM_REPORT, engine, session, delay)->generation = self->generation;
 }
 

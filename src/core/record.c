@@ -38,10 +38,12 @@ static bool must_not_sign_in(const struct fsh_record *record, const struct fsh_c
     bool again =
         record->lease.attempt == change->attempt && record->lease.purpose == FSH_PURPOSE_SIGN_IN;
 
-    if (!automatic || again)
+    if (!automatic)
         return false;
     if (record->parked && !FSH_MUTANT(UNPARKED))
         return true;
+    if (again)
+        return false;
     /* A change that was long on its way comes from a calendar of the past, by which a new pause
      * looks like one of a calendar that was stepped back. */
     return (record->sign_in_at.ms != change->known_at.ms && !FSH_MUTANT(LOOPS)) ||

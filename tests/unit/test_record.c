@@ -218,6 +218,11 @@ static void an_automatic_sign_in_that_asks_again_meets_only_its_own_pause(void *
     assert_int_equal(fsh_core_record_apply(&record, &change, at(1000)), FSH_VERDICT_DONE);
     change = automatic(&record, 103, 3000);
     assert_int_equal(fsh_core_record_apply(&record, &change, at(2000)), FSH_VERDICT_STALE);
+    /* Another's challenge stops it all the same. */
+    change = automatic(&record, 101, 3000);
+    record.parked = FRESHET_EMFA;
+    assert_int_equal(fsh_core_record_apply(&record, &change, at(2000)), FSH_VERDICT_STALE);
+    record.parked = 0;
     /* A refresh sets no pause that its attempt could be exempt from. */
     assert_int_equal(lease(&record, 1, 105, 3000), FSH_VERDICT_DONE);
     change = automatic(&record, 105, 4000);
