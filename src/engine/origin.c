@@ -70,11 +70,12 @@ static int unread(CURLUcode code, const char *why, struct freshet_error *error)
     return fsh_base_fail(error, FRESHET_EINVAL, "%s", why);
 }
 
-/* libcurl decodes what is %-encoded in a host; control characters are none of any name. */
+/* libcurl decodes what is %-encoded in a host: what then is no part of any name is refused, and so
+ * is what could be decoded a second time. */
 static bool good_host(const char *host)
 {
     for (const char *c = host; *c; c++) {
-        if ((unsigned char)*c <= ' ' || *c == 0x7f)
+        if ((unsigned char)*c <= ' ' || *c == '%' || *c == 0x7f)
             return false;
     }
     return host[0] != '\0';

@@ -38,6 +38,8 @@ static const struct row rows[] = {
     {"/x", FRESHET_EINVAL},
     {"", FRESHET_EINVAL},
     {"https://", FRESHET_EINVAL},
+    {"https://a%7f.example/", FRESHET_EINVAL},
+    {"https://a%25%34%34.example/", FRESHET_EINVAL},
     {"https://api.example.com:99999/", FRESHET_EINVAL},
 };
 
