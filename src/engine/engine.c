@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "engine/internal.h"
 
 #include <freshet/status.h>
@@ -34,6 +35,7 @@ static void store_run(struct fsh_post *post)
     struct fsh_active *active = use->active;
     struct fsh_effects fx;
 
+    FSH_FAULT("engine-stored", use->op.change.kind);
     fx.count = 0;
     if (use->ticket == active->core.ticket && use->op.status == FRESHET_OK &&
         use->op.change.kind == FSH_CHANGE_LEASE && use->op.verdict == FSH_VERDICT_DONE) {
@@ -157,6 +159,7 @@ static int use_store(struct fsh_active *active, uint64_t ticket, const struct fs
     use->op.now = (struct fsh_stamp){fsh_engine_now(active->session->engine).mono.ms,
                                      active->session->engine->io.boot};
     active->in_air++;
+    FSH_FAULT("engine-submit", change->kind);
     store->ops->submit(store, &use->op);
     return FRESHET_OK;
 }
@@ -285,7 +288,9 @@ static int do_effect(struct fsh_active *active, const struct fsh_effect *effect)
         fsh_engine_cancel(active, of_flight);
         break;
     case FSH_EFFECT_PUBLISH:
+        FSH_FAULT("engine-publish", 0);
         put_in_force(active, fsh_token_ref(active->made));
+        FSH_FAULT("engine-published", 0);
         break;
     case FSH_EFFECT_WITHDRAW:
         withdraw(active);
