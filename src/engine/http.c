@@ -319,8 +319,9 @@ void fsh_http_wait(struct fsh_http *http, int fd, int ms)
 {
     struct curl_waitfd extra = {.fd = fd, .events = CURL_WAIT_POLLIN};
 
-    if (!LIST_EMPTY(&http->transfers))
-        FSH_FAULT("http-wait", LIST_FIRST(&http->transfers)->request->kind);
+    FSH_FAULT("http-wait", LIST_EMPTY(&http->transfers)
+                               ? -1
+                               : (int)LIST_FIRST(&http->transfers)->request->kind);
     /* It fails without memory for its list; coming back at once would be to spin. */
     if (curl_multi_poll(http->multi, &extra, 1, ms, NULL) != CURLM_OK)
         (void)poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, ms < 50 ? ms : 50);

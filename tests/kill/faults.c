@@ -3,16 +3,23 @@
 
 #include "kill.h"
 #include "profile/profile.h"
+#include "store/sqlite/database.h"
 
+#include <freshet/status.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define STORE(name)                                                                                \
-    {name, FSH_CHANGE_READ, "read", NEEDS_NOTHING},                                                \
-        {name, FSH_CHANGE_LEASE, "lease", NEEDS_NOTHING},                                          \
+#define HTTP(name)                                                                                 \
+    {name, FSH_EXCHANGE_SIGN_IN, "sign-in", NEEDS_SIGN_IN},                                        \
+    {                                                                                              \
+        name, FSH_EXCHANGE_REFRESH, "refresh", NEEDS_NOTHING                                       \
+    }
+#define WRITES(name)                                                                               \
+    {name, FSH_CHANGE_LEASE, "lease", NEEDS_NOTHING},                                              \
         {name, FSH_CHANGE_RELEASE, "release", NEEDS_LOST_ANSWER},                                  \
         {name, FSH_CHANGE_COMMIT, "commit", NEEDS_NOTHING},                                        \
         {name, FSH_CHANGE_END, "end", NEEDS_END},                                                  \
@@ -20,11 +27,8 @@
     {                                                                                              \
         name, FSH_CHANGE_LOSE, "lose", NEEDS_LOSS                                                  \
     }
-#define HTTP(name)                                                                                 \
-    {name, FSH_EXCHANGE_SIGN_IN, "sign-in", NEEDS_SIGN_IN},                                        \
-    {                                                                                              \
-        name, FSH_EXCHANGE_REFRESH, "refresh", NEEDS_NOTHING                                       \
-    }
+#define STORE(name)                                                                                \
+    {name, FSH_CHANGE_READ, "read", NEEDS_NOTHING}, WRITES(name)
 #define PLAIN(name)                                                                                \
     {                                                                                              \
         name, 0, "any", NEEDS_NOTHING                                                              \
@@ -33,6 +37,11 @@
 /* Every point there is: a process that passes another one fails. */
 const struct point fault_points[POINTS] = {
     STORE("engine-submit"), /* before the store is asked */
+    STORE("store-begin"),   /* before BEGIN */
+    STORE("store-begun"),
+    WRITES("store-written"), /* after the statement */
+    STORE("store-commit"),   /* before COMMIT, the ledger's rows written too */
+    STORE("store-committed"),
     STORE("engine-stored"), /* the store's word is there, and nobody has acted on it */
     HTTP("http-begin"),     /* the request is made, and no connection */
     HTTP("http-connected"), /* the next byte is the request's first */
@@ -40,10 +49,16 @@ const struct point fault_points[POINTS] = {
     HTTP("http-answer"),    /* the answer is there, and nobody has read it */
     PLAIN("engine-publish"),
     PLAIN("engine-published"),
+    /* Inside SQLite, of both databases: commits, checkpoints, recovery. */
+    PLAIN("sqlite-write"),    /* before a write of a file */
+    PLAIN("sqlite-torn"),     /* after half of it */
+    PLAIN("sqlite-truncate"), /* before a file is cut */
+    PLAIN("sqlite-unlink"),   /* before one is removed */
 };
 
 static struct shared *order; /* NULL: nobody is killed */
 static const char *broken_order;
+static _Thread_local int last_kind; /* that this thread passed */
 
 unsigned fault_point_count(void)
 {
@@ -52,12 +67,6 @@ unsigned fault_point_count(void)
     while (count < POINTS && fault_points[count].name)
         count++;
     return count;
-}
-
-void faults_arm(struct shared *shared, const char *broken)
-{
-    order = shared;
-    broken_order = broken;
 }
 
 static unsigned index_of(const char *name, int kind)
@@ -74,6 +83,7 @@ void fsh_fault(const char *name, int kind)
 
     if (!order || kind < 0)
         return;
+    last_kind = kind;
     index = index_of(name, kind);
     atomic_fetch_add(&order->passed[index], 1);
     if ((int)index != order->point || --order->pass > 0)
@@ -84,7 +94,74 @@ void fsh_fault(const char *name, int kind)
         (void)pause();
 }
 
-bool fsh_fault_breaks(const char *name)
+/* ---- SQLite's own calls ------------------------------------------------------------------ */
+
+static ssize_t (*true_write)(int fd, const void *bytes, size_t len, off_t at);
+static int (*true_truncate)(int fd, off_t len);
+static int (*true_unlink)(const char *path);
+
+static ssize_t torn_write(int fd, const void *bytes, size_t len, off_t at)
 {
-    return broken_order && strcmp(broken_order, name) == 0;
+    fsh_fault("sqlite-write", 0);
+    if (order && order->point >= 0 && order->pass == 1 &&
+        strcmp(fault_points[order->point].name, "sqlite-torn") == 0)
+        (void)!true_write(fd, bytes, len / 2, at);
+    fsh_fault("sqlite-torn", 0);
+    return true_write(fd, bytes, len, at);
+}
+
+static int late_truncate(int fd, off_t len)
+{
+    fsh_fault("sqlite-truncate", 0);
+    return true_truncate(fd, len);
+}
+
+static int late_unlink(const char *path)
+{
+    fsh_fault("sqlite-unlink", 0);
+    return true_unlink(path);
+}
+
+static sqlite3_syscall_ptr replace(sqlite3_vfs *vfs, const char *name, sqlite3_syscall_ptr call)
+{
+    sqlite3_syscall_ptr before = vfs->xGetSystemCall(vfs, name);
+
+    if (!before || vfs->xSetSystemCall(vfs, name, call) != SQLITE_OK)
+        worker_fail(order, "SQLite here does not call %s", name);
+    return before;
+}
+
+static void arm_sqlite(void)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+
+    true_write = (ssize_t(*)(int, const void *, size_t, off_t))replace(
+        vfs, "pwrite64", (sqlite3_syscall_ptr)torn_write);
+    true_truncate =
+        (int (*)(int, off_t))replace(vfs, "ftruncate", (sqlite3_syscall_ptr)late_truncate);
+    true_unlink = (int (*)(const char *))replace(vfs, "unlink", (sqlite3_syscall_ptr)late_unlink);
+}
+
+/* ---- arming ------------------------------------------------------------------------------ */
+
+int __real_fsh_sqlite_commit(struct fsh_sqlite *db);
+int __wrap_fsh_sqlite_commit(struct fsh_sqlite *db);
+
+/* On purpose: a store that says "granted" and has written no lease. Just before, the thread has
+ * passed "store-commit". */
+int __wrap_fsh_sqlite_commit(struct fsh_sqlite *db)
+{
+    if (broken_order && strcmp(broken_order, "lease-not-written") == 0 &&
+        last_kind == FSH_CHANGE_LEASE) {
+        fsh_sqlite_rollback(db);
+        return FRESHET_OK;
+    }
+    return __real_fsh_sqlite_commit(db);
+}
+
+void faults_arm(struct shared *shared, const char *broken)
+{
+    order = shared;
+    broken_order = broken;
+    arm_sqlite();
 }
