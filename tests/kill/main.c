@@ -3,10 +3,12 @@
 /* The parent: starts one process after the other, kills each, and says what came of it as TAP. */
 
 #include "kill.h"
+#include "store/keyfile.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <freshet/status.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
@@ -84,11 +86,12 @@ static void make_clock(struct run *run)
 
 static void make_key(const struct kill_test *test)
 {
-    int fd = open(test->key_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    struct fsh_keys *keys = NULL;
 
-    if (!file || fprintf(file, "freshet-keys 1\n%016x %064x\n", 1, 2) < 0 || fclose(file) != 0)
+    if (fsh_keys_new(&keys) != FRESHET_OK || fsh_keys_add(keys, NULL) != FRESHET_OK ||
+        fsh_keyfile_create(test->key_file, keys, NULL) != FRESHET_OK)
         give_up("the key file");
+    fsh_keys_unref(keys);
 }
 
 static void start(struct run *run)

@@ -27,6 +27,8 @@ struct worker {
     bool spent;       /* ... and the platform has handled it */
 };
 
+enum fsh_mutant fsh_core_mutant;
+
 void worker_fail(struct shared *shared, const char *format, ...)
 {
     va_list arguments;
