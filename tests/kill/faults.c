@@ -3,9 +3,7 @@
 
 #include "kill.h"
 #include "profile/profile.h"
-#include "store/sqlite/database.h"
 
-#include <freshet/status.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -27,8 +25,7 @@
     {                                                                                              \
         name, FSH_CHANGE_LOSE, "lose", NEEDS_LOSS                                                  \
     }
-#define STORE(name)                                                                                \
-    {name, FSH_CHANGE_READ, "read", NEEDS_NOTHING}, WRITES(name)
+#define STORE(name) {name, FSH_CHANGE_READ, "read", NEEDS_NOTHING}, WRITES(name)
 #define PLAIN(name)                                                                                \
     {                                                                                              \
         name, 0, "any", NEEDS_NOTHING                                                              \
@@ -36,19 +33,17 @@
 
 /* Every point there is: a process that passes another one fails. */
 const struct point fault_points[POINTS] = {
-    STORE("engine-submit"), /* before the store is asked */
-    STORE("store-begin"),   /* before BEGIN */
-    STORE("store-begun"),
-    WRITES("store-written"), /* after the statement */
-    STORE("store-commit"),   /* before COMMIT, the ledger's rows written too */
+    STORE("engine-submit"),                        /* before the store is asked */
+    STORE("store-begin"),                          /* before BEGIN */
+    STORE("store-begun"), WRITES("store-written"), /* after the statement */
+    STORE("store-commit"), /* before COMMIT, the ledger's rows written too */
     STORE("store-committed"),
     STORE("engine-stored"), /* the store's word is there, and nobody has acted on it */
     HTTP("http-begin"),     /* the request is made, and no connection */
     HTTP("http-connected"), /* the next byte is the request's first */
     HTTP("http-wait"),      /* the request is on its way, or the platform is at it */
     HTTP("http-answer"),    /* the answer is there, and nobody has read it */
-    PLAIN("engine-publish"),
-    PLAIN("engine-published"),
+    PLAIN("engine-publish"), PLAIN("engine-published"),
     /* Inside SQLite, of both databases: commits, checkpoints, recovery. */
     PLAIN("sqlite-write"),    /* before a write of a file */
     PLAIN("sqlite-torn"),     /* after half of it */
@@ -58,7 +53,6 @@ const struct point fault_points[POINTS] = {
 
 static struct shared *order; /* NULL: nobody is killed */
 static const char *broken_order;
-static _Thread_local int last_kind; /* that this thread passed */
 
 unsigned fault_point_count(void)
 {
@@ -83,7 +77,6 @@ void fsh_fault(const char *name, int kind)
 
     if (!order || kind < 0)
         return;
-    last_kind = kind;
     index = index_of(name, kind);
     atomic_fetch_add(&order->passed[index], 1);
     if ((int)index != order->point || --order->pass > 0)
@@ -144,19 +137,22 @@ static void arm_sqlite(void)
 
 /* ---- arming ------------------------------------------------------------------------------ */
 
-int __real_fsh_sqlite_commit(struct fsh_sqlite *db);
-int __wrap_fsh_sqlite_commit(struct fsh_sqlite *db);
+enum fsh_verdict __real_fsh_core_record_apply(struct fsh_record *record,
+                                              const struct fsh_change *change,
+                                              struct fsh_stamp now);
+enum fsh_verdict __wrap_fsh_core_record_apply(struct fsh_record *record,
+                                              const struct fsh_change *change,
+                                              struct fsh_stamp now);
 
-/* On purpose: a store that says "granted" and has written no lease. Just before, the thread has
- * passed "store-commit". */
-int __wrap_fsh_sqlite_commit(struct fsh_sqlite *db)
+/* On purpose: a store that writes the lease without the intent. */
+enum fsh_verdict __wrap_fsh_core_record_apply(struct fsh_record *record,
+                                              const struct fsh_change *change, struct fsh_stamp now)
 {
-    if (broken_order && strcmp(broken_order, "lease-not-written") == 0 &&
-        last_kind == FSH_CHANGE_LEASE) {
-        fsh_sqlite_rollback(db);
-        return FRESHET_OK;
-    }
-    return __real_fsh_sqlite_commit(db);
+    enum fsh_verdict verdict = __real_fsh_core_record_apply(record, change, now);
+
+    if (broken_order && strcmp(broken_order, "intent-not-written") == 0)
+        record->unresolved = 0;
+    return verdict;
 }
 
 void faults_arm(struct shared *shared, const char *broken)

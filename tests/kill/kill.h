@@ -52,6 +52,7 @@ struct remains {
     int64_t superseded_for; /* ms; -1: it is not */
     int64_t open_for;       /* ms since the refresh whose outcome is not known; -1: there is none */
     int64_t lease_left;     /* ms */
+    int64_t asked_after;    /* ms from the look at the record to the platform's answer */
 };
 
 /* One fault point: where, with which kind, and what makes a process pass it. */

@@ -62,9 +62,8 @@ static void sleep_us(int64_t us)
 
 static void *share(size_t size, int fd)
 {
-    void *memory =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED,
-             fd, 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
 
     if (memory == MAP_FAILED)
         give_up("mmap");
@@ -97,8 +96,8 @@ static void make_key(const struct kill_test *test)
 static void start(struct run *run)
 {
     struct kill_test *test = &run->test;
-    const char *options[] = {"--clock",  run->clock_file, "--rotate", "--grace", "10",
-                             "--reuse",  "revoke",        "--lifetime", "3600", NULL};
+    const char *options[] = {"--clock", run->clock_file, "--rotate",   "--grace", "10",
+                             "--reuse", "revoke",        "--lifetime", "3600",    NULL};
 
     (void)snprintf(test->folder, sizeof(test->folder), "/tmp/freshet-kill-XXXXXX");
     if (!mkdtemp(test->folder))
@@ -118,8 +117,8 @@ static void start(struct run *run)
 
 static void tidy(struct run *run)
 {
-    static const char *const names[] = {"key",        "clock",         "secrets.db",
-                                        "tokens.db",  "secrets.db-wal", "secrets.db-shm",
+    static const char *const names[] = {"key",           "clock",          "secrets.db",
+                                        "tokens.db",     "secrets.db-wal", "secrets.db-shm",
                                         "tokens.db-wal", "tokens.db-shm"};
     char path[128];
 
@@ -385,11 +384,12 @@ static bool tell_results(const struct run *run, bool good)
         (void)snprintf(what, sizeof(what), "%s is noticed", run->test.broken);
         all_good = tap(!good, what);
     } else {
-        all_good = tap(good, "nothing committed is lost, nothing spent is sent, no loss is silent") &&
-                   all_good;
+        all_good =
+            tap(good, "nothing committed is lost, nothing spent is sent, no loss is silent") &&
+            all_good;
         (void)snprintf(what, sizeof(what), "%u kills", run->kills_wanted);
-        all_good = tap(run->kills_at_points + run->kills_at_random >= run->kills_wanted, what) &&
-                   all_good;
+        all_good =
+            tap(run->kills_at_points + run->kills_at_random >= run->kills_wanted, what) && all_good;
         all_good = tap(points_missed(run) == 0, "a kill at every fault point") && all_good;
         all_good = tap(enough(run), "losses, replays, sign-outs, ends and held leases were met") &&
                    all_good;

@@ -20,10 +20,8 @@ static const char *const known_names[] = {
 };
 
 static const char *const phase_names[] = {
-    [FSH_PHASE_NONE] = "none",
-    [FSH_PHASE_LIVE] = "live",
-    [FSH_PHASE_ENDED] = "ended",
-    [FSH_PHASE_SIGNED_OUT] = "signed out",
+    [FSH_PHASE_NONE] = "none",   [FSH_PHASE_LIVE] = "live",
+    [FSH_PHASE_ENDED] = "ended", [FSH_PHASE_SIGNED_OUT] = "signed out",
     [FSH_PHASE_HELD] = "held",
 };
 
@@ -91,6 +89,7 @@ static void read_row(const struct kill_test *test, sqlite3_stmt *row, struct rem
         remains->lease_left = record->lease.until.ms - now.ms;
     if (sqlite3_column_bytes(row, 1) > 0)
         open_kept(test, row, remains);
+    remains->asked_after = fsh_clock_mono().ms - now.ms;
 }
 
 void remains_read(const struct kill_test *test, struct remains *ret_remains)
@@ -175,8 +174,7 @@ static void check_numbers(struct shared *shared, const struct remains *remains)
     /* The token of each generation that was given out was committed before. */
     if (record->generation < shared->generation)
         worker_fail(shared, "generation %llu was given out, and %llu is the last in the store",
-                    (unsigned long long)shared->generation,
-                    (unsigned long long)record->generation);
+                    (unsigned long long)shared->generation, (unsigned long long)record->generation);
     shared->record_generation = record->generation;
     shared->record_incarnation = record->incarnation;
 }
@@ -191,9 +189,11 @@ static void check_token(struct shared *shared, const struct remains *remains)
         worker_fail(shared, "the platform calls the refresh token %s", remains->platform);
     if (remains->open_for < 0)
         worker_fail(shared, "a spent refresh token is kept, and the record does not know");
-    /* The lease was written before the request left. */
-    if (remains->open_for < remains->superseded_for)
-        worker_fail(shared, "the refresh token was spent before its lease");
+    /* The lease was written before the request left; clocks are read to the millisecond. */
+    if (remains->open_for + remains->asked_after < remains->superseded_for - 1)
+        worker_fail(shared, "the refresh token was spent %lld ms ago, its lease is %lld ms old",
+                    (long long)remains->superseded_for,
+                    (long long)(remains->open_for + remains->asked_after));
 }
 
 void remains_check(const struct kill_test *test, const struct remains *remains)
@@ -202,5 +202,8 @@ void remains_check(const struct kill_test *test, const struct remains *remains)
 
     check_known(test, remains);
     check_numbers(shared, remains);
+    /* It was about to be, when the process died. */
+    if (remains->kept && strcmp(remains->platform, "revoked") != 0)
+        shared->revoked = false;
     check_token(shared, remains);
 }

@@ -25,6 +25,7 @@ struct worker {
     int64_t since_ms; /* the calendar at the start */
     bool open;        /* the outcome of a refresh is not known, or was not when the last one died */
     bool spent;       /* ... and the platform has handled it */
+    uint64_t sign_ins; /* of the handle, that are accounted for */
 };
 
 enum fsh_mutant fsh_core_mutant;
@@ -129,42 +130,51 @@ static int demand(struct worker *worker, int64_t timeout_ms, int64_t step_ms,
     return status;
 }
 
-/* A token that a refresh, or a service's own sign-in, has brought. */
-static void got_token(struct worker *worker, const struct freshet_freshness *fresh)
+/* A service that was live has signed in by itself: what it lost, it says. */
+static void account_for_sign_in(struct worker *worker)
 {
     struct shared *shared = worker->shared;
-    struct freshet_session_status status = {0};
-    bool loss = noted(worker, "lost_rotation");
 
-    told_token(worker, fresh);
-    (void)freshet_session_status(worker->session, &status, NULL);
-    if (fresh->generation == worker->remains.record.generation)
-        return; /* what the cache had: it serves to its end */
-    if (status.sign_ins > 0 && shared->known == KNOWN_LIVE && worker->test->service &&
-        !shared->revoked && !shared->script.again) {
-        if (!loss)
+    if (shared->known == KNOWN_LIVE && !shared->revoked) {
+        if (!noted(worker, "lost_rotation"))
             worker_fail(shared, "a live service signed in again, and no loss is in the ledger");
         if (!worker->open)
             worker_fail(shared, "a live service lost a rotation, and nothing was under way");
         shared->losses++;
         shared->spent += worker->spent;
     }
-    if (status.sign_ins > 0)
-        shared->revoked = false;
+    shared->revoked = false;
+    shared->sign_ins++;
+}
+
+/* A token that a refresh, or a service's own sign-in, has brought. */
+static void got_token(struct worker *worker, const struct freshet_freshness *fresh)
+{
+    struct freshet_session_status status = {0};
+
+    told_token(worker, fresh);
+    if (fresh->generation == worker->remains.record.generation)
+        return; /* what the cache had: it serves to its end */
+    (void)freshet_session_status(worker->session, &status, NULL);
+    if (status.sign_ins != worker->sign_ins)
+        account_for_sign_in(worker);
+    worker->sign_ins = status.sign_ins;
     worker->open = false;
+    worker->spent = false;
     told(worker, KNOWN_LIVE);
 }
 
 static void sign_in(struct worker *worker)
 {
     struct shared *shared = worker->shared;
+    struct freshet_session_status after = {0};
     struct freshet_freshness fresh;
     struct freshet_error error = {0};
     int status;
 
     begin(worker, KNOWN_LIVE);
-    status = freshet_sign_in(worker->session, worker->test->account, DEV_PASSWORD, FLIGHT_MS,
-                             &error);
+    status =
+        freshet_sign_in(worker->session, worker->test->account, DEV_PASSWORD, FLIGHT_MS, &error);
     if (status != FRESHET_OK)
         worker_fail(shared, "a sign-in comes to %d: %s", status, error.message);
     told(worker, KNOWN_LIVE);
@@ -174,6 +184,8 @@ static void sign_in(struct worker *worker)
     if (demand(worker, FLIGHT_MS, 0, &fresh) != FRESHET_OK)
         worker_fail(shared, "signed in, and no token");
     told_token(worker, &fresh);
+    (void)freshet_session_status(worker->session, &after, NULL);
+    worker->sign_ins = after.sign_ins;
 }
 
 /* What the session may say of itself, by what the program knows. */
