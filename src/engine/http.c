@@ -344,14 +344,11 @@ void fsh_http_wait(struct fsh_http *http, int fd, int ms)
                                   {.fd = http->wakeup, .events = CURL_WAIT_POLLIN}};
     eventfd_t wakeups;
 
-<<<<<<< HEAD
     FSH_FAULT("http-wait", LIST_EMPTY(&http->transfers)
                                ? -1
                                : (int)LIST_FIRST(&http->transfers)->request->kind);
-=======
     if (!http->multi)
         wait_alone(http, fd, ms);
->>>>>>> s4-store
     /* It fails without memory for its list; coming back at once would be to spin. */
     else if (curl_multi_poll(http->multi, extra, 2, ms, NULL) != CURLM_OK)
         wait_alone(http, fd, ms < 50 ? ms : 50);
