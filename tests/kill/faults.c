@@ -26,29 +26,35 @@
         name, FSH_CHANGE_LOSE, "lose", NEEDS_LOSS                                                  \
     }
 #define STORE(name) {name, FSH_CHANGE_READ, "read", NEEDS_NOTHING}, WRITES(name)
-#define PLAIN(name)                                                                                \
+#define PLAIN(name, label)                                                                         \
     {                                                                                              \
-        name, 0, "any", NEEDS_NOTHING                                                              \
+        name, 0, label, NEEDS_NOTHING                                                              \
     }
 
-/* Every point there is: a process that passes another one fails. */
+/* Every point there is, in the order of a flight; a process that passes another one fails.
+ *
+ * store-begin is before BEGIN, store-written after the statement, store-commit before COMMIT when
+ * the ledger's rows are written too. http-connected is before the first byte of the request,
+ * http-wait while it is on its way or the platform is at it. The last four are inside SQLite, in
+ * the commits, checkpoints and recoveries of both databases; a torn write is half done. */
 const struct point fault_points[POINTS] = {
-    STORE("engine-submit"),                        /* before the store is asked */
-    STORE("store-begin"),                          /* before BEGIN */
-    STORE("store-begun"), WRITES("store-written"), /* after the statement */
-    STORE("store-commit"), /* before COMMIT, the ledger's rows written too */
+    STORE("engine-submit"),
+    STORE("store-begin"),
+    STORE("store-begun"),
+    WRITES("store-written"),
+    STORE("store-commit"),
     STORE("store-committed"),
-    STORE("engine-stored"), /* the store's word is there, and nobody has acted on it */
-    HTTP("http-begin"),     /* the request is made, and no connection */
-    HTTP("http-connected"), /* the next byte is the request's first */
-    HTTP("http-wait"),      /* the request is on its way, or the platform is at it */
-    HTTP("http-answer"),    /* the answer is there, and nobody has read it */
-    PLAIN("engine-publish"), PLAIN("engine-published"),
-    /* Inside SQLite, of both databases: commits, checkpoints, recovery. */
-    PLAIN("sqlite-write"),    /* before a write of a file */
-    PLAIN("sqlite-torn"),     /* after half of it */
-    PLAIN("sqlite-truncate"), /* before a file is cut */
-    PLAIN("sqlite-unlink"),   /* before one is removed */
+    STORE("engine-stored"),
+    HTTP("http-begin"),
+    HTTP("http-connected"),
+    HTTP("http-wait"),
+    HTTP("http-answer"),
+    PLAIN("engine-publish", "token"),
+    PLAIN("engine-published", "token"),
+    PLAIN("sqlite-write", "write"),
+    PLAIN("sqlite-torn", "write"),
+    PLAIN("sqlite-truncate", "truncate"),
+    PLAIN("sqlite-unlink", "unlink"),
 };
 
 static struct shared *order; /* NULL: nobody is killed */
@@ -82,6 +88,9 @@ void fsh_fault(const char *name, int kind)
     if ((int)index != order->point || --order->pass > 0)
         return;
     atomic_fetch_add(&order->killed[index], 1);
+    /* What the other threads do too early, they have done by now. */
+    if (broken_order)
+        (void)usleep(5000);
     (void)kill(getpid(), SIGKILL);
     for (;;)
         (void)pause();

@@ -139,11 +139,21 @@ void remains_check(const struct kill_test *test, const struct remains *remains);
 /* One process from its start to its end in peace; writes a byte to `started` once it opens. */
 _Noreturn void worker_run(const struct kill_test *test, int started);
 
+/* Opens the library and the session. */
+void worker_open(const struct kill_test *test, struct freshet **ret_freshet,
+                 struct freshet_session **ret_session);
+
 /* Ends this process: the test has failed. */
 __attribute__((format(printf, 2, 3))) _Noreturn void worker_fail(struct shared *shared,
                                                                  const char *format, ...);
 
 /* One of `count` numbers, by the seed. */
 unsigned draw(struct shared *shared, unsigned count);
+
+/* --- several.c --- */
+
+/* Several processes, each with several threads, share the session; its token expires again and
+ * again while all of them ask for it. False: something is wrong, as `problem` says. */
+bool several_share(const struct kill_test *test, unsigned processes, unsigned expiries);
 
 #endif

@@ -13,7 +13,7 @@
 #define HANGS_S    60 /* a process that has not ended by then hangs */
 #define TRIES      20
 #define FLIGHT_MS  5000
-#define EAGER_MS   60 /* for who expects to be told to come back */
+#define EAGER_MS   40 /* for who expects to be told to come back */
 #define LEDGER_MAX 64
 
 struct worker {
@@ -215,9 +215,9 @@ static int give_password(void *data, char *ret_password, size_t size)
     return snprintf(ret_password, size, "%s", DEV_PASSWORD) < (int)size ? 0 : -1;
 }
 
-static void open_session(struct worker *worker)
+void worker_open(const struct kill_test *test, struct freshet **ret_freshet,
+                 struct freshet_session **ret_session)
 {
-    const struct kill_test *test = worker->test;
     struct freshet_options options = FRESHET_OPTIONS_INIT;
     struct freshet_session_options session = FRESHET_SESSION_OPTIONS_INIT;
     struct freshet_error error = {0};
@@ -237,9 +237,8 @@ static void open_session(struct worker *worker)
         session.username = test->account;
         session.password = give_password;
     }
-    if (freshet_open(&options, &worker->freshet, &error) != FRESHET_OK ||
-        freshet_session_open(worker->freshet, NAME, &session, &worker->session, &error) !=
-            FRESHET_OK)
+    if (freshet_open(&options, ret_freshet, &error) != FRESHET_OK ||
+        freshet_session_open(*ret_freshet, NAME, &session, ret_session, &error) != FRESHET_OK)
         worker_fail(test->shared, "it does not open: %s", error.message);
 }
 
@@ -256,16 +255,29 @@ static void outwait(struct worker *worker)
         clock_advance(wait + 1);
 }
 
+static long attempts(const struct worker *worker)
+{
+    const struct devserver *server = &worker->test->server;
+
+    return devserver_counter(server, "refresh_attempts") +
+           devserver_counter(server, "sign_in_attempts");
+}
+
+/* Rule 1: while the lease of the dead is in force, nobody asks the platform. */
 static void meet_lease(struct worker *worker)
 {
     struct freshet_demand eager = {.timeout_ms = EAGER_MS};
     struct freshet_freshness fresh;
+    long before = attempts(worker);
     int status = freshet_ensure_fresh(worker->session, &eager, &fresh, NULL);
 
     if (status == FRESHET_OK)
         told_token(worker, &fresh);
-    else if (status == FRESHET_EUNAVAILABLE)
-        worker->shared->waited++;
+    if (status != FRESHET_EUNAVAILABLE || worker->remains.lease_left < 10 * SECOND)
+        return;
+    if (attempts(worker) != before)
+        worker_fail(worker->shared, "the platform was asked under the lease of the dead");
+    worker->shared->waited++;
 }
 
 static void refresh(struct worker *worker, bool lose)
@@ -337,7 +349,7 @@ void worker_run(const struct kill_test *test, int started)
     break_order(test->broken);
     faults_arm(shared, test->broken);
     (void)!write(started, "", 1);
-    open_session(&worker);
+    worker_open(test, &worker.freshet, &worker.session);
     if (script->look_early)
         meet_lease(&worker);
     outwait(&worker);
