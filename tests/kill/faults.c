@@ -25,7 +25,8 @@
     {                                                                                              \
         name, FSH_CHANGE_LOSE, "lose", NEEDS_LOSS                                                  \
     }
-#define STORE(name) {name, FSH_CHANGE_READ, "read", NEEDS_NOTHING}, WRITES(name)
+#define STORE(name)        {name, FSH_CHANGE_READ, "read", NEEDS_NOTHING}, WRITES(name)
+#define STORE_LEDGER(name) {name, FSH_FAULT_LEDGER, "ledger", NEEDS_NOTHING}, STORE(name)
 #define PLAIN(name, label)                                                                         \
     {                                                                                              \
         name, 0, label, NEEDS_NOTHING                                                              \
@@ -39,11 +40,11 @@
  * the commits, checkpoints and recoveries of both databases; a torn write is half done. */
 const struct point fault_points[POINTS] = {
     STORE("engine-submit"),
-    STORE("store-begin"),
-    STORE("store-begun"),
+    STORE_LEDGER("store-begin"),
+    STORE_LEDGER("store-begun"),
     WRITES("store-written"),
-    STORE("store-commit"),
-    STORE("store-committed"),
+    STORE_LEDGER("store-commit"),
+    STORE_LEDGER("store-committed"),
     STORE("engine-stored"),
     HTTP("http-begin"),
     HTTP("http-connected"),

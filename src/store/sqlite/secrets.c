@@ -233,9 +233,9 @@ static int do_all(struct secrets *secrets, struct fsh_post *posts)
 
     for (struct fsh_post *post = posts; post; post = post->next)
         writing = writing || op_of(post)->change.kind != FSH_CHANGE_READ;
-    FSH_FAULT("store-begin", op_of(posts)->change.kind);
+    FSH_FAULT("store-begin", posts ? (int)op_of(posts)->change.kind : FSH_FAULT_LEDGER);
     status = fsh_sqlite_begin(secrets->db, writing);
-    FSH_FAULT("store-begun", op_of(posts)->change.kind);
+    FSH_FAULT("store-begun", posts ? (int)op_of(posts)->change.kind : FSH_FAULT_LEDGER);
     if (status != FRESHET_OK)
         return status;
     if (writing)
@@ -244,12 +244,12 @@ static int do_all(struct secrets *secrets, struct fsh_post *posts)
         status = apply(secrets, op_of(post));
     if (status == FRESHET_OK && writing)
         status = fsh_sqlite_notes_write(&secrets->notes, secrets->db);
-    FSH_FAULT("store-commit", op_of(posts)->change.kind);
+    FSH_FAULT("store-commit", posts ? (int)op_of(posts)->change.kind : FSH_FAULT_LEDGER);
     if (status == FRESHET_OK)
         status = fsh_sqlite_commit(secrets->db);
     else
         fsh_sqlite_rollback(secrets->db);
-    FSH_FAULT("store-committed", op_of(posts)->change.kind);
+    FSH_FAULT("store-committed", posts ? (int)op_of(posts)->change.kind : FSH_FAULT_LEDGER);
     fsh_sqlite_notes_ended(&secrets->notes, status == FRESHET_OK);
     return status;
 }
