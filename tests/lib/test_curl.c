@@ -114,6 +114,47 @@ static void a_foreign_url_is_refused_before_anything_is_sent(void **state)
     freshet_session_close(session);
 }
 
+static void a_program_without_an_interceptor_asks_where_the_headers_may_go(void **state)
+{
+    static const char *const origins[] = {"https://files.example.com", "https://localhost:8443"};
+    static const struct {
+        const char *url;
+        int status;
+        bool loopback;
+    } rows[] = {
+        {"https://api.example.com/orders?a=b", FRESHET_OK, false},
+        {"https://API.example.com:443/", FRESHET_OK, false},
+        {"https://files.example.com/x", FRESHET_OK, false},
+        {"https://localhost:8443/x", FRESHET_OK, true},
+        {"https://localhost/x", FRESHET_EORIGIN, false},
+        {"https://api.example.com.evil.example/", FRESHET_EORIGIN, false},
+        {"https://api.example.com@evil.example/", FRESHET_EINVAL, false},
+        {"http://api.example.com/", FRESHET_EINSECURE, false},
+        {"api.example.com/orders", FRESHET_EINVAL, false},
+        {"", FRESHET_EINVAL, false},
+        {NULL, FRESHET_EINVAL, false},
+    };
+    struct freshet_options options = FRESHET_OPTIONS_INIT;
+    struct freshet *freshet = NULL;
+
+    (void)state;
+    options.url = "https://api.example.com/v1";
+    options.origins = origins;
+    options.origins_count = 2;
+    assert_int_equal(freshet_open(&options, &freshet, NULL), FRESHET_OK);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct freshet_error error = {0};
+        bool loopback = false;
+
+        assert_int_equal(freshet_url_check(freshet, rows[i].url, &loopback, &error),
+                         rows[i].status);
+        assert_int_equal(loopback, rows[i].loopback);
+        assert_int_equal(error.status, rows[i].status);
+    }
+    assert_int_equal(freshet_url_check(freshet, rows[0].url, NULL, NULL), FRESHET_OK);
+    freshet_close(freshet);
+}
+
 static void a_redirect_elsewhere_ends_the_transfer_before_its_request(void **state)
 {
     struct world *world = *state;
@@ -308,6 +349,7 @@ int main(void)
         WITH_WORLD(the_callers_headers_go_along_but_not_under_our_names),
         WITH_WORLD(a_body_is_sent_once),
         WITH_WORLD(a_foreign_url_is_refused_before_anything_is_sent),
+        cmocka_unit_test(a_program_without_an_interceptor_asks_where_the_headers_may_go),
         WITH_WORLD(a_redirect_elsewhere_ends_the_transfer_before_its_request),
         WITH_WORLD(a_redirect_to_another_origin_of_the_platform_takes_both_headers_along),
         WITH_WORLD(loopback_is_never_reached_through_a_proxy),
