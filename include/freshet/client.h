@@ -37,12 +37,15 @@ struct freshet_options {
     const char *ca_file;
     /** Proxy towards the platform; NULL for what the environment says. Never used to loopback. */
     const char *proxy;
+    /** File of the keys that stores on a disk are sealed with: needed by sqlite:; made by
+     *  `freshet key new`; NULL for none. */
+    const char *key_file;
 };
 
 /** The defaults. */
 #define FRESHET_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(struct freshet_options), 0, 0, 0, 0, 0, 0, 0, 0, 0                                  \
+        sizeof(struct freshet_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                               \
     }
 
 /** Opens a platform: checks the options, opens the stores, starts the background thread. Sends

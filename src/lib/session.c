@@ -7,7 +7,7 @@
 
 /* ---- open and close ---------------------------------------------------------------------- */
 
-static int read_options(const struct freshet_session_options *given,
+static int read_options(const struct freshet_session_options *given, const struct freshet *freshet,
                         struct freshet_session_options *ret_options, struct freshet_error *error)
 {
     struct freshet_session_options options = FRESHET_SESSION_OPTIONS_INIT;
@@ -29,6 +29,12 @@ static int read_options(const struct freshet_session_options *given,
     if (options.partner_id && strlen(options.partner_id) > FSH_PARTNER_ID_MAX)
         return fsh_base_fail(error, FRESHET_EINVAL, "partner_id: more than %d bytes",
                              FSH_PARTNER_ID_MAX);
+    if (options.threshold_ms < 0 || options.sign_in_pause_ms < 0)
+        return fsh_base_fail(error, FRESHET_EINVAL, "a duration is negative");
+    if (options.threshold_ms == 0)
+        options.threshold_ms = freshet->threshold_ms;
+    if (options.sign_in_pause_ms == 0)
+        options.sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS;
     *ret_options = options;
     return FRESHET_OK;
 }
@@ -128,7 +134,7 @@ int freshet_session_open(struct freshet *freshet, const char *name,
         return fsh_base_fail(error, FRESHET_EINVAL,
                              "a session's name is 1 to %d bytes of printable ASCII, no spaces",
                              FSH_NAME_MAX);
-    status = read_options(options, &known, error);
+    status = read_options(options, freshet, &known, error);
     if (status != FRESHET_OK)
         return status;
     opening.options = (struct fsh_session_options){
@@ -137,8 +143,8 @@ int freshet_session_open(struct freshet *freshet, const char *name,
         .service = known.kind == FRESHET_SERVICE,
         .background = !known.on_demand,
         .first_party = known.first_party,
-        .threshold_ms = freshet->threshold_ms,
-        .sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS,
+        .threshold_ms = known.threshold_ms,
+        .sign_in_pause_ms = known.sign_in_pause_ms,
         .credentials = {.password = known.password, .password_data = known.password_data},
     };
     if (copy(known.username, &credentials->username) != FRESHET_OK ||
