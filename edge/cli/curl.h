@@ -19,8 +19,8 @@ struct fsh_cli_curl_line {
     size_t header_count;
 };
 
-/* Reads what stands behind `freshet curl SESSION`, and refuses what could carry the headers anywhere
- * but to the one URL. FRESHET_EINVAL, FRESHET_ENOMEM. */
+/* Reads what stands behind `freshet curl SESSION`, and refuses what could carry the headers
+ * anywhere but to the one URL. FRESHET_EINVAL, FRESHET_ENOMEM. */
 int fsh_cli_curl_line_read(struct fsh_cli *cli, char *const *arguments,
                            struct fsh_cli_curl_line *ret_line);
 /* Refuses headers of the user's under names of ours: FRESHET_EINVAL. */
@@ -48,7 +48,6 @@ struct fsh_cli_curl_end {
 
 /* Runs curl, forwards signals to it, and waits. */
 int fsh_cli_curl_child_run(struct fsh_cli *cli, const struct fsh_cli_curl_line *line, bool loopback,
-                           const struct freshet_headers *headers,
-                           struct fsh_cli_curl_end *ret_end);
+                           const struct freshet_headers *headers, struct fsh_cli_curl_end *ret_end);
 
 #endif

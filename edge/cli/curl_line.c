@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The command line of curl, as far as the headers' way depends on it. It is read the way curl reads
- * it (tool_getparam.c), with two things less: no shortened names, and no option that is not known. */
+ * it (tool_getparam.c), with two things less: no shortened names, and no option that is not known.
+ */
 
 #include "curl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -104,18 +106,20 @@ static struct called call_name(const char *name)
 
 static int unknown(struct fsh_cli *cli, const struct called *called)
 {
-    return fsh_cli_fail(cli, FRESHET_EINVAL,
-                        "`freshet curl` does not know curl's option %s, so it cannot tell where the "
-                        "headers would go; write option names in full, or leave it out",
-                        called->text);
+    return fsh_cli_fail(
+        cli, FRESHET_EINVAL,
+        "`freshet curl` does not know curl's option %s, so it cannot tell where the "
+        "headers would go; write option names in full, or leave it out",
+        called->text);
 }
 
 static int read_header(struct fsh_cli *cli, struct fsh_cli_curl_line *line, const char *header)
 {
     if (header[0] == '@')
-        return fsh_cli_fail(cli, FRESHET_EINVAL,
-                            "headers from a file cannot be checked; give them one by one, each with "
-                            "-H");
+        return fsh_cli_fail(
+            cli, FRESHET_EINVAL,
+            "headers from a file cannot be checked; give them one by one, each with "
+            "-H");
     if (has_control(header) || header[0] == ' ' || header[0] == '\t')
         return fsh_cli_fail(cli, FRESHET_EINVAL,
                             "a header begins with its name and is one line; mend the -H");

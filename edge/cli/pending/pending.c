@@ -10,42 +10,6 @@
         (void)snprintf((error)->message, sizeof((error)->message), "not merged yet");              \
         return FRESHET_ECONFIG;                                                                    \
     } while (0)
-int freshet_config_load(const char *path, struct freshet_config **ret_config,
-                        struct freshet_error *error)
-{
-    (void)path;
-    (void)ret_config;
-    LATER(error);
-}
-void freshet_config_free(struct freshet_config *config)
-{
-    (void)config;
-}
-void freshet_config_options(const struct freshet_config *config,
-                            struct freshet_options *ret_options)
-{
-    (void)config;
-    (void)ret_options;
-}
-size_t freshet_config_session_count(const struct freshet_config *config)
-{
-    (void)config;
-    return 0;
-}
-const char *freshet_config_session_name(const struct freshet_config *config, size_t index)
-{
-    (void)config;
-    (void)index;
-    return "";
-}
-int freshet_config_session(const struct freshet_config *config, const char *name,
-                           struct freshet_session_options *ret_options, struct freshet_error *error)
-{
-    (void)config;
-    (void)name;
-    (void)ret_options;
-    LATER(error);
-}
 int freshet_key_new(const char *path, struct freshet_error *error)
 {
     int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
