@@ -1,58 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stand-ins until configuration, keys and doctor are merged; they go then. */
-#include <fcntl.h>
-#include <freshet/admin.h>
+/* Stand-ins until sessions_list and doctor are merged; they go then. */
+#include "pending.h"
 #include <stdio.h>
-#include <unistd.h>
 #define LATER(error)                                                                               \
     do {                                                                                           \
         (error)->status = FRESHET_ECONFIG;                                                         \
         (void)snprintf((error)->message, sizeof((error)->message), "not merged yet");              \
         return FRESHET_ECONFIG;                                                                    \
     } while (0)
-int freshet_config_load(const char *path, struct freshet_config **ret_config,
-                        struct freshet_error *error)
+int freshet_sessions_list(const struct freshet_options *options,
+                          struct freshet_stored_session **ret_list, size_t *ret_count,
+                          struct freshet_error *error)
 {
-    (void)path;
-    (void)ret_config;
+    (void)options;
+    (void)ret_list;
+    (void)ret_count;
     LATER(error);
 }
-void freshet_config_free(struct freshet_config *config)
+int freshet_doctor(const struct freshet_config *config, const struct freshet_options *options,
+                   freshet_finding_fn *found, void *data, struct freshet_error *error)
 {
     (void)config;
-}
-void freshet_config_options(const struct freshet_config *config,
-                            struct freshet_options *ret_options)
-{
-    (void)config;
-    (void)ret_options;
-}
-size_t freshet_config_session_count(const struct freshet_config *config)
-{
-    (void)config;
-    return 0;
-}
-const char *freshet_config_session_name(const struct freshet_config *config, size_t index)
-{
-    (void)config;
-    (void)index;
-    return "";
-}
-int freshet_config_session(const struct freshet_config *config, const char *name,
-                           struct freshet_session_options *ret_options, struct freshet_error *error)
-{
-    (void)config;
-    (void)name;
-    (void)ret_options;
+    (void)options;
+    (void)found;
+    (void)data;
     LATER(error);
-}
-int freshet_key_new(const char *path, struct freshet_error *error)
-{
-    int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
-    if (fd < 0)
-        LATER(error);
-    (void)close(fd);
-    return FRESHET_OK;
 }
 int freshet_key_rotate(const struct freshet_options *options,
                        void (*progress)(void *data, size_t done, size_t all), void *data,
@@ -79,21 +51,8 @@ int freshet_key_prune(const struct freshet_options *options, size_t *ret_dropped
     (void)ret_dropped;
     LATER(error);
 }
-int freshet_sessions_list(const struct freshet_options *options,
-                          struct freshet_stored_session **ret_list, size_t *ret_count,
-                          struct freshet_error *error)
+int freshet_key_new(const char *path, struct freshet_error *error)
 {
-    (void)options;
-    (void)ret_list;
-    (void)ret_count;
-    LATER(error);
-}
-int freshet_doctor(const struct freshet_config *config, const struct freshet_options *options,
-                   freshet_finding_fn *found, void *data, struct freshet_error *error)
-{
-    (void)config;
-    (void)options;
-    (void)found;
-    (void)data;
+    (void)path;
     LATER(error);
 }

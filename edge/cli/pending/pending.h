@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stand-in until keys and doctor are merged; goes then. */
-#ifndef FRESHET_ADMIN_H
-#define FRESHET_ADMIN_H
+/* Stand-in until sessions_list and doctor are merged; goes then. */
+#ifndef FSH_CLI_PENDING_H
+#define FSH_CLI_PENDING_H
+#include <freshet/admin.h>
 #include <freshet/config.h>
 #include <freshet/session.h>
-int freshet_key_new(const char *path, struct freshet_error *error);
-int freshet_key_rotate(const struct freshet_options *options,
-                       void (*progress)(void *data, size_t done, size_t all), void *data,
-                       struct freshet_error *error);
-struct freshet_key {
-    char id[17];
-    uint64_t records;
-    bool sealing;
-};
-int freshet_key_list(const struct freshet_options *options, struct freshet_key *ret_keys,
-                     size_t room, size_t *ret_count, struct freshet_error *error);
-int freshet_key_prune(const struct freshet_options *options, size_t *ret_dropped,
-                      struct freshet_error *error);
 struct freshet_stored_session {
     char name[129];
     enum freshet_phase phase;
