@@ -221,7 +221,7 @@ struct looking {
     bool reading;
 };
 
-static enum freshet_phase public_phase(enum fsh_phase phase)
+enum freshet_phase fsh_lib_phase(enum fsh_phase phase)
 {
     static const enum freshet_phase phases[] = {
         [FSH_PHASE_NONE] = FRESHET_PHASE_NONE,   [FSH_PHASE_LIVE] = FRESHET_PHASE_LIVE,
@@ -246,7 +246,7 @@ static void look_on_engine(void *data)
         core.loaded ? core.step == FSH_STEP_ADOPT : core.failure == 0 && !core.closing;
     wake = fsh_core_wake_at(&core);
     *ret = (struct freshet_session_status){
-        .phase = public_phase(core.record.phase),
+        .phase = fsh_lib_phase(core.record.phase),
         .usable = fsh_core_usable(&core, now),
         .challenge = core.challenge ? core.challenge : core.record.parked,
         .age_ms = -1,
