@@ -217,7 +217,7 @@ struct looking {
     struct freshet_session_status *ret_status;
 };
 
-static enum freshet_phase public_phase(enum fsh_phase phase)
+enum freshet_phase fsh_lib_phase(enum fsh_phase phase)
 {
     static const enum freshet_phase phases[] = {
         [FSH_PHASE_NONE] = FRESHET_PHASE_NONE,   [FSH_PHASE_LIVE] = FRESHET_PHASE_LIVE,
@@ -240,7 +240,7 @@ static void look_on_engine(void *data)
     fsh_engine_core(engine, &core);
     wake = fsh_core_wake_at(&core);
     *ret = (struct freshet_session_status){
-        .phase = public_phase(core.record.phase),
+        .phase = fsh_lib_phase(core.record.phase),
         .usable = fsh_core_usable(&core, now),
         .challenge = core.challenge ? core.challenge : core.record.parked,
         .age_ms = -1,

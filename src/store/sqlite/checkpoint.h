@@ -4,9 +4,10 @@
 
 #include "store/sqlite/database.h"
 
-/* Brings the write-ahead log into the database, beside the store's thread: done by the way, it would
- * hold a refresh up for some 30 ms. It has a thread and a connection of its own, which are made when
- * the log has grown for the first time; a program that runs for a moment never has them. */
+/* Brings the write-ahead log into the database, beside the store's thread: done by the way, it
+ * would hold a refresh up for some 30 ms. It has a thread and a connection of its own, which are
+ * made when the log has grown for the first time; a program that runs for a moment never has them.
+ */
 struct fsh_sqlite_checkpoint;
 
 /* NULL without memory. */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "store/sqlite/file.h"
 
+#include <errno.h>
 #include <freshet/status.h>
 #include <stdio.h>
 #include <stdlib.h>

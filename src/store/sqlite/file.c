@@ -65,8 +65,8 @@ static int check(const char *path, const struct stat *file, struct freshet_error
                              "the store belongs to user %u; run this program as that user: %s",
                              (unsigned)file->st_uid, path);
     if (file->st_mode & (S_IRWXG | S_IRWXO))
-        return fsh_base_fail(error, FRESHET_ECONFIG,
-                             "others may open the store; chmod 600 it: %s", path);
+        return fsh_base_fail(error, FRESHET_ECONFIG, "others may open the store; chmod 600 it: %s",
+                             path);
     return FRESHET_OK;
 }
 

@@ -15,8 +15,8 @@ bool fsh_sqlite_file_exists(const char *path);
 /* Makes an empty file that only its owner may read, unless there is one of that name. */
 int fsh_sqlite_file_create(const char *path, struct freshet_error *error);
 
-/* Refuses one that is no regular file, that others may read, or that is another user's; likewise its
- * -wal and -shm. */
+/* Refuses one that is no regular file, that others may read, or that is another user's; likewise
+ * its -wal and -shm. */
 int fsh_sqlite_file_check(const char *path, struct stat *ret_file, struct freshet_error *error);
 
 #endif

@@ -37,7 +37,7 @@ int fsh_sqlite_notes_write(struct fsh_sqlite_notes *notes, struct fsh_sqlite *db
 void fsh_sqlite_notes_ended(struct fsh_sqlite_notes *notes, bool committed);
 
 /* Reads those of a session, as fsh_secret_store_ops says. */
-int fsh_sqlite_notes_read(struct fsh_sqlite *db, const char *session,
-                          struct fsh_note_row *ret_rows, size_t room, size_t *ret_count);
+int fsh_sqlite_notes_read(struct fsh_sqlite *db, const char *session, struct fsh_note_row *ret_rows,
+                          size_t room, size_t *ret_count);
 
 #endif

@@ -47,7 +47,8 @@ static struct fsh_seal_context context(const struct fsh_store_op *op,
     };
 }
 
-/* The record of the row that `read` stands at. One that cannot be read is unavailable, and stays. */
+/* The record of the row that `read` stands at. One that cannot be read is unavailable, and stays.
+ */
 static int decode(sqlite3_stmt *read, int column, struct fsh_record *ret_record)
 {
     const unsigned char *bytes = sqlite3_column_blob(read, column);
@@ -106,10 +107,9 @@ static int seal(struct secrets *secrets, const struct fsh_store_op *op, const st
         return FRESHET_OK;
     status = fsh_kept_encode(kept, &plain);
     if (status == FRESHET_OK)
-        status =
-            fsh_seal(secrets->keyring, &bound,
-                     (const unsigned char *)fsh_base_secret_reveal(&plain), plain.len, ret_sealed,
-                     ret_len);
+        status = fsh_seal(secrets->keyring, &bound,
+                          (const unsigned char *)fsh_base_secret_reveal(&plain), plain.len,
+                          ret_sealed, ret_len);
     fsh_base_secret_done(&plain);
     return status;
 }
@@ -133,8 +133,7 @@ static int write_record(struct secrets *secrets, struct fsh_store_op *op)
 {
     unsigned char bytes[FSH_CODEC_BYTES];
 
-    return fsh_sqlite_run(secrets->db,
-                          bind_record(secrets->db, FSH_SQL_SESSION_RECORD, op, bytes));
+    return fsh_sqlite_run(secrets->db, bind_record(secrets->db, FSH_SQL_SESSION_RECORD, op, bytes));
 }
 
 static int write_all(struct secrets *secrets, struct fsh_store_op *op, const struct fsh_kept *kept)
@@ -179,9 +178,8 @@ static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3
     if (op->status == FRESHET_OK) {
         if (read)
             (void)sqlite3_reset(read);
-        status = touches_secrets(kind) && kind != FSH_CHANGE_LEASE
-                     ? write_all(secrets, op, &kept)
-                     : write_record(secrets, op);
+        status = touches_secrets(kind) && kind != FSH_CHANGE_LEASE ? write_all(secrets, op, &kept)
+                                                                   : write_record(secrets, op);
     }
     fsh_store_kept_done(&kept);
     return op->status == FRESHET_OK ? status : FRESHET_OK;

@@ -43,9 +43,9 @@ static int seal(struct tokens *tokens, const struct fsh_cache_op *op, unsigned c
     int status = fsh_token_encode(op->token, &plain);
 
     if (status == FRESHET_OK)
-        status = fsh_seal(tokens->keyring, &bound,
-                          (const unsigned char *)fsh_base_secret_reveal(&plain), plain.len,
-                          ret_sealed, ret_len);
+        status =
+            fsh_seal(tokens->keyring, &bound, (const unsigned char *)fsh_base_secret_reveal(&plain),
+                     plain.len, ret_sealed, ret_len);
     fsh_base_secret_done(&plain);
     return status;
 }
