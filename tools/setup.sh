@@ -9,7 +9,8 @@ packages=
 for purpose in "$@"; do
     case $purpose in
     build) packages="$packages gcc libc6-dev make meson ninja-build pkg-config python3
-        libcurl4-openssl-dev libinih-dev libjansson-dev libsodium-dev libmicrohttpd-dev libcmocka-dev
+        libcurl4-openssl-dev libinih-dev libjansson-dev libqrencode-dev libsodium-dev libsqlite3-dev
+        libmicrohttpd-dev libcmocka-dev
         libssl-dev openssl" ;;
     run) packages="$packages curl" ;;
     lint) packages="$packages git clang-format clang-tidy" ;;

@@ -52,6 +52,7 @@ struct fsh_cli {
 
     /* fsh_cli_place fills these in */
     struct freshet_options options;
+    int64_t threshold_ms;          /* of the session that was opened; 0 for the library's own */
     struct freshet_config *config; /* NULL: flags and environment */
     char *config_path;
     char *state; /* folder of the stores without a config */
@@ -105,8 +106,13 @@ int fsh_cli_timeout(struct fsh_cli *cli, int64_t *ret_timeout_ms);
 
 /* Finds the configuration, or makes one up of flags and environment. */
 int fsh_cli_place(struct fsh_cli *cli);
-/* Without a configuration, the first time: makes the state folder and its key. */
+/* Without a configuration: makes the state folder. */
+int fsh_cli_state_make(struct fsh_cli *cli);
+/* Without a configuration, the first time: makes the state folder and its key, and says so. */
 int fsh_cli_place_make(struct fsh_cli *cli);
+/* Whether nobody has signed in yet: without a configuration and without a key. */
+bool fsh_cli_place_empty(const struct fsh_cli *cli);
+#define FSH_CLI_WHICH_PLATFORM "which platform? Set FRESHET_URL, or give --url or a configuration"
 /* After fsh_cli_place: opens the platform. FRESHET_ESIGNEDOUT while there are no stores yet. */
 int fsh_cli_open(struct fsh_cli *cli);
 
@@ -120,13 +126,32 @@ enum fsh_cli_use {
 int fsh_cli_open_session(struct fsh_cli *cli, enum fsh_cli_use use);
 /* The session that an operand (or NULL) means. FRESHET_EINVAL when it could be several. */
 int fsh_cli_session_name(struct fsh_cli *cli, const char *operand, const char **ret_name);
-/* Whether the configuration has it: a service. */
+/* Whether the configuration has it, as a service. */
 bool fsh_cli_is_service(const struct fsh_cli *cli, const char *name);
+/* The account that the configuration has for a session, or NULL. */
+const char *fsh_cli_account(const struct fsh_cli *cli, const char *name);
 /* Opens a session of the open platform. */
 int fsh_cli_session(struct fsh_cli *cli, const char *name, enum fsh_cli_use use,
                     struct freshet_session **ret_session);
 /* Closes everything. */
 void fsh_cli_place_done(struct fsh_cli *cli);
+
+/* ---- sessions.c -------------------------------------------------------------------------- */
+
+/* A session that the configuration or the store knows. */
+struct fsh_cli_known {
+    char name[129];
+    bool configured;
+    bool service;
+    bool stored;
+    enum freshet_phase phase;
+    int reason;
+    int parked;
+    uint64_t generation;
+};
+
+/* Lists them by name; free(3). After fsh_cli_place. */
+int fsh_cli_known(struct fsh_cli *cli, struct fsh_cli_known **ret_list, size_t *ret_count);
 
 /* ---- output.c ---------------------------------------------------------------------------- */
 
@@ -187,6 +212,11 @@ int fsh_cli_secret_file(struct fsh_cli *cli, const char *option, const char *pat
 /* First line of what a shell command prints. */
 int fsh_cli_secret_command(struct fsh_cli *cli, const char *command,
                            struct fsh_cli_secret *ret_secret);
+
+/* ---- qr.c -------------------------------------------------------------------------------- */
+
+/* Shows a text as a QR code on the terminal; false when the terminal cannot. */
+bool fsh_cli_qr_show(const char *text);
 
 /* ---- wait.c ------------------------------------------------------------------------------ */
 

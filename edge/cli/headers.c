@@ -25,7 +25,7 @@ static int fetch(struct fsh_cli *cli, const struct freshet_headers **ret_headers
         return status;
     /* Nobody is there to refresh in the background, so who finds less than the threshold awaits the
      * refresh: rule 2, the strict form. */
-    demand.min_valid_ms = cli->options.threshold_ms ? cli->options.threshold_ms : THRESHOLD_MS;
+    demand.min_valid_ms = cli->threshold_ms ? cli->threshold_ms : THRESHOLD_MS;
     fsh_cli_wait_begin(cli, "waiting for a fresh token");
     status = freshet_ensure_fresh(cli->session, &demand, ret_freshness, &cli->error);
     fsh_cli_wait_end(cli);

@@ -16,6 +16,8 @@ static int find_username(struct fsh_cli *cli, struct fsh_cli_secret *ret_usernam
 {
     const char *given = cli->values[FSH_CLI_username];
 
+    if (!given)
+        given = fsh_cli_account(cli, cli->name);
     if (!given && !fsh_cli_can_ask())
         return fsh_cli_fail(cli, FRESHET_EINVAL,
                             "whose account? Standard input is no terminal to ask at; give "

@@ -111,11 +111,7 @@ static int make_up_options(struct fsh_cli *cli)
     cli->options.ca_file = cli->values[FSH_CLI_ca_file];
     cli->options.secrets = cli->secrets;
     cli->options.tokens = cli->tokens;
-#ifndef FSH_CLI_PENDING /* the merge brings it */
     cli->options.key_file = cli->key_file;
-#else
-    cli->options.secrets = cli->options.tokens = NULL;
-#endif
     return FRESHET_OK;
 }
 
@@ -137,9 +133,9 @@ int fsh_cli_place(struct fsh_cli *cli)
 
 /* ---- the state folder -------------------------------------------------------------------- */
 
-static bool have_key(const struct fsh_cli *cli)
+bool fsh_cli_place_empty(const struct fsh_cli *cli)
 {
-    return access(cli->key_file, F_OK) == 0;
+    return !cli->config && access(cli->key_file, F_OK) != 0;
 }
 
 /* Makes a folder and those above it, for this user alone. 0, or -1 with errno. */
@@ -157,20 +153,27 @@ static int make_folders(char *path)
     return mkdir(path, 0700) != 0 && errno != EEXIST ? -1 : 0;
 }
 
+int fsh_cli_state_make(struct fsh_cli *cli)
+{
+    if (cli->config || make_folders(cli->state) == 0)
+        return FRESHET_OK;
+    return fsh_cli_fail(cli, FRESHET_ESTORE,
+                        "the folder %.160s cannot be made: %s; choose another with --state",
+                        cli->state, strerror(errno));
+}
+
 int fsh_cli_place_make(struct fsh_cli *cli)
 {
     int status;
 
-    if (cli->config || have_key(cli))
+    if (!fsh_cli_place_empty(cli))
         return FRESHET_OK;
-    if (make_folders(cli->state) != 0)
-        return fsh_cli_fail(cli, FRESHET_ESTORE,
-                            "the folder %.160s cannot be made: %s; choose another with --state",
-                            cli->state, strerror(errno));
-    status = freshet_key_new(cli->key_file, &cli->error);
+    status = fsh_cli_state_make(cli);
+    if (status == FRESHET_OK)
+        status = freshet_key_new(cli->key_file, &cli->error);
     /* Another first sign-in at the same moment may have made it. */
     if (status != FRESHET_OK)
-        return have_key(cli) ? FRESHET_OK : status;
+        return fsh_cli_place_empty(cli) ? status : FRESHET_OK;
     fsh_cli_say(cli, "made %s, the key that seals the stores beside it; keep both", cli->key_file);
     return FRESHET_OK;
 }
@@ -180,23 +183,33 @@ int fsh_cli_place_make(struct fsh_cli *cli)
 int fsh_cli_open(struct fsh_cli *cli)
 {
     if (!cli->options.url)
-        return fsh_cli_fail(cli, FRESHET_ECONFIG,
-                            "which platform? Set FRESHET_URL, or give --url or a configuration");
-    if (!cli->config && !have_key(cli))
+        return fsh_cli_fail(cli, FRESHET_ECONFIG, FSH_CLI_WHICH_PLATFORM);
+    if (fsh_cli_place_empty(cli))
         return fsh_cli_fail(cli, FRESHET_ESIGNEDOUT,
                             "nobody has signed in yet; use `freshet login`");
     return freshet_open(&cli->options, &cli->freshet, &cli->error);
 }
 
+/* What the configuration says of a session; false when it does not know it. */
+static bool configured(const struct fsh_cli *cli, const char *name,
+                       struct freshet_session_options *ret_options)
+{
+    return cli->config &&
+           freshet_config_session(cli->config, name, ret_options, NULL) == FRESHET_OK;
+}
+
 bool fsh_cli_is_service(const struct fsh_cli *cli, const char *name)
 {
-    size_t count = cli->config ? freshet_config_session_count(cli->config) : 0;
+    struct freshet_session_options options = FRESHET_SESSION_OPTIONS_INIT;
 
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(freshet_config_session_name(cli->config, i), name) == 0)
-            return true;
-    }
-    return false;
+    return configured(cli, name, &options) && options.kind == FRESHET_SERVICE;
+}
+
+const char *fsh_cli_account(const struct fsh_cli *cli, const char *name)
+{
+    struct freshet_session_options options = FRESHET_SESSION_OPTIONS_INIT;
+
+    return configured(cli, name, &options) ? options.username : NULL;
 }
 
 int fsh_cli_session_name(struct fsh_cli *cli, const char *operand, const char **ret_name)
@@ -220,14 +233,11 @@ int fsh_cli_session(struct fsh_cli *cli, const char *name, enum fsh_cli_use use,
                     struct freshet_session **ret_session)
 {
     struct freshet_session_options options = FRESHET_SESSION_OPTIONS_INIT;
-    int status;
 
-    if (use != FSH_CLI_LOOK && fsh_cli_is_service(cli, name)) {
-        status = freshet_config_session(cli->config, name, &options, &cli->error);
-        if (status != FRESHET_OK)
-            return status;
-    }
-    if (use == FSH_CLI_SIGN_IN)
+    (void)configured(cli, name, &options);
+    cli->threshold_ms = options.threshold_ms ? options.threshold_ms : cli->options.threshold_ms;
+    /* Nothing signs it in behind our back. */
+    if (use != FSH_CLI_CALL)
         options.kind = FRESHET_INTERACTIVE;
     /* A program that ends in a moment refreshes for its own use only. */
     options.on_demand = true;

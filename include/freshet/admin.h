@@ -8,6 +8,7 @@
 #include <freshet/client.h>
 #include <freshet/error.h>
 #include <freshet/export.h>
+#include <freshet/session.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -94,6 +95,35 @@ FRESHET_EXPORT int freshet_key_list(const struct freshet_options *options,
  *  Any thread. */
 FRESHET_EXPORT int freshet_key_prune(const struct freshet_options *options, size_t *ret_dropped,
                                      struct freshet_error *error);
+
+/* ---- sessions ---------------------------------------------------------------------------- */
+
+/** A session as its store knows it. */
+struct freshet_stored_session {
+    /** Its name; ends with NUL. */
+    char name[129];
+    enum freshet_phase phase;
+    /** Why it is not live, or can no longer be refreshed, as a status; FRESHET_OK otherwise. */
+    int reason;
+    /** Serial number of the last token that was granted. */
+    uint64_t generation;
+    /** The challenge that waits for an operator, as a status; FRESHET_OK for none. */
+    int parked;
+};
+
+/** The sessions that the secret store knows, in the order of their names. Opens none, needs no key,
+ *  and sends nothing.
+ *
+ *  @param options    of freshet_open; `secrets` is looked at. memory: knows none.
+ *  @param ret_list   NULL when there are none; else the caller frees it with free(3).
+ *  @param ret_count  how many there are.
+ *  @param error      detail of a failure, or NULL.
+ *  @return FRESHET_OK; FRESHET_EINVAL; FRESHET_ECONFIG; FRESHET_ESTORE; FRESHET_ENOMEM.
+ *
+ *  Any thread. */
+FRESHET_EXPORT int freshet_sessions_list(const struct freshet_options *options,
+                                         struct freshet_stored_session **ret_list,
+                                         size_t *ret_count, struct freshet_error *error);
 
 #ifdef __cplusplus
 }

@@ -27,9 +27,10 @@ struct freshet_options {
     size_t origins_count;
     /** How the platform speaks; NULL for "partner". */
     const char *profile;
-    /** Where refresh tokens are kept; NULL for "memory:". */
+    /** Where refresh tokens are kept: "memory:" (or NULL), which is gone with the handle, or
+     *  "sqlite:" and the path of a file, which is made when it is not there. */
     const char *secrets;
-    /** Where access tokens are kept; NULL for "memory:". */
+    /** Where access tokens are kept, likewise. Not in the same file. */
     const char *tokens;
     /** Time left of a token at which it is refreshed, in milliseconds; 0 for 300,000. */
     int64_t threshold_ms;

@@ -204,7 +204,9 @@ struct freshet_session_status {
     size_t partners;
 };
 
-/** Looks at a session, through the background thread.
+/** Looks at a session, through the background thread. Right after freshet_session_open it waits
+ *  until the store has told what it has of the session, 5 seconds at the most; never for the
+ *  platform.
  *
  *  @return FRESHET_OK, FRESHET_EFORKED. */
 FRESHET_EXPORT int freshet_session_status(struct freshet_session *session,

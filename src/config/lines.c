@@ -278,6 +278,30 @@ static void known_key(struct fsh_config_reading *reading, const struct fsh_confi
                   text);
 }
 
+/* The only keys that may stand there are those of every section. */
+static void before_sections(struct fsh_config_reading *reading, const char *name)
+{
+    enum fsh_config_kind kind = owner(name);
+    const char *near = NULL;
+
+    for (int other = 0; other < FSH_CONFIG_KINDS && !near && kind == FSH_CONFIG_ANY; other++)
+        near = near_key(other, name);
+    if (near)
+        kind = owner(near);
+    if (near && kind == FSH_CONFIG_ANY)
+        wrong(reading, "there is no key \"%.40s\"; did you mean \"%s\"?", name, near);
+    else if (near)
+        wrong(reading,
+              "there is no key \"%.40s\" before the first section; did you mean \"%s\" below [%s]?",
+              name, near, fsh_config_heading(kind));
+    else if (kind != FSH_CONFIG_ANY)
+        wrong(reading, "%s stands before the first section; write [%s] above it", name,
+              fsh_config_heading(kind));
+    else
+        wrong(reading,
+              "there is no key \"%.40s\" before the first section; write [SECTION] above it", name);
+}
+
 /* For inih. The section is always "": headings do not come to it. */
 static int on_key(void *user, const char *unused, const char *name, const char *value)
 {
@@ -293,12 +317,7 @@ static int on_key(void *user, const char *unused, const char *name, const char *
     else if (reading->section)
         no_key(reading, name);
     else if (!reading->lost)
-        wrong(
-            reading,
-            "\"%.40s\" stands before any section; write its heading above it, such as "
-            "[%s]",
-            name,
-            fsh_config_heading(owner(name) != FSH_CONFIG_ANY ? owner(name) : FSH_CONFIG_PLATFORM));
+        before_sections(reading, name);
     return 1;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 #include "lib/internal.h"
+#include "store/keyring.h"
 
-#include <curl/curl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,9 +47,8 @@ static void alive_free(const unsigned *alive)
 
 /* ---- options ----------------------------------------------------------------------------- */
 
-/* The options as this version knows them: what an older program does not know is the default. */
-static int read_options(const struct freshet_options *given, struct freshet_options *ret_options,
-                        struct freshet_error *error)
+int fsh_lib_options(const struct freshet_options *given, struct freshet_options *ret_options,
+                    struct freshet_error *error)
 {
     struct freshet_options options = FRESHET_OPTIONS_INIT;
 
@@ -57,6 +56,25 @@ static int read_options(const struct freshet_options *given, struct freshet_opti
         return fsh_base_fail(error, FRESHET_EINVAL,
                              "struct freshet_options: initialise it with FRESHET_OPTIONS_INIT");
     memcpy(&options, given, given->size);
+    if (!options.profile)
+        options.profile = "partner";
+    if (!options.secrets)
+        options.secrets = "memory:";
+    if (!options.tokens)
+        options.tokens = "memory:";
+    *ret_options = options;
+    return FRESHET_OK;
+}
+
+/* Those of a platform that is to be opened. */
+static int read_options(const struct freshet_options *given, struct freshet_options *ret_options,
+                        struct freshet_error *error)
+{
+    struct freshet_options options = FRESHET_OPTIONS_INIT;
+    int status = fsh_lib_options(given, &options, error);
+
+    if (status != FRESHET_OK)
+        return status;
     if (!options.url)
         return fsh_base_fail(error, FRESHET_ECONFIG,
                              "url is missing: name the platform's base URL");
@@ -64,12 +82,6 @@ static int read_options(const struct freshet_options *given, struct freshet_opti
         return fsh_base_fail(error, FRESHET_ECONFIG, "threshold_ms is negative");
     if (options.threshold_ms == 0)
         options.threshold_ms = FSH_THRESHOLD_MS;
-    if (!options.profile)
-        options.profile = "partner";
-    if (!options.secrets)
-        options.secrets = "memory:";
-    if (!options.tokens)
-        options.tokens = "memory:";
     *ret_options = options;
     return FRESHET_OK;
 }
@@ -134,6 +146,27 @@ static int add_origins(struct freshet *freshet, const struct freshet_options *op
     return status;
 }
 
+/* Both stores are sealed with the keys of one file, which nobody reads whose stores need none. */
+static int open_stores(struct freshet *freshet, const struct freshet_options *options,
+                       struct freshet_error *error)
+{
+    struct fsh_store_options secrets = {.where = options->secrets};
+    struct fsh_store_options tokens = {.where = options->tokens};
+    struct fsh_keyring *keyring = NULL;
+    int status = FRESHET_OK;
+
+    if (options->key_file && (fsh_store_seals(secrets.where) || fsh_store_seals(tokens.where)))
+        status = fsh_keyring_open(options->key_file, &keyring, error);
+    secrets.keyring = keyring;
+    tokens.keyring = keyring;
+    if (status == FRESHET_OK)
+        status = fsh_store_secrets_open(&secrets, &freshet->secrets, error);
+    if (status == FRESHET_OK)
+        status = fsh_store_tokens_open(&tokens, &freshet->tokens, error);
+    fsh_keyring_unref(keyring);
+    return status;
+}
+
 static int start(struct freshet *freshet, const struct freshet_options *options,
                  struct freshet_error *error)
 {
@@ -154,9 +187,7 @@ static int start(struct freshet *freshet, const struct freshet_options *options,
     if (status == FRESHET_OK)
         status = fsh_lib_events_init(&freshet->events, error);
     if (status == FRESHET_OK)
-        status = fsh_store_secrets_open(options->secrets, &freshet->secrets, error);
-    if (status == FRESHET_OK)
-        status = fsh_store_tokens_open(options->tokens, &freshet->tokens, error);
+        status = open_stores(freshet, options, error);
     loop.engine.secrets = freshet->secrets;
     loop.engine.tokens = freshet->tokens;
     if (status == FRESHET_OK)
@@ -185,10 +216,9 @@ int freshet_open(const struct freshet_options *options, struct freshet **ret_fre
 
     if (status != FRESHET_OK)
         return status;
-    /* Both count their users, and may be called at any time in any number. */
-    if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return fsh_base_fail(error, FRESHET_EINTERNAL,
-                             "libsodium or libcurl cannot be initialised");
+    /* May be called at any time, in any number. */
+    if (sodium_init() < 0)
+        return fsh_base_fail(error, FRESHET_EINTERNAL, "libsodium cannot be initialised");
     freshet = calloc(1, sizeof(*freshet));
     if (!freshet)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);

@@ -70,6 +70,13 @@ static inline bool fsh_lib_forked(const struct freshet *freshet)
     return *freshet->alive != FSH_ALIVE;
 }
 
+/* The options as this version knows them: what an older program does not know is the default.
+ * FRESHET_EINVAL. */
+int fsh_lib_options(const struct freshet_options *given, struct freshet_options *ret_options,
+                    struct freshet_error *error);
+
+enum freshet_phase fsh_lib_phase(enum fsh_phase phase);
+
 /* Runs `fn(data)` on the engine's thread and returns when it is done. */
 void fsh_lib_on_engine(struct freshet *freshet, void (*fn)(void *data), void *data);
 

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- open and close ---------------------------------------------------------------------- */
 
@@ -212,12 +213,15 @@ int freshet_partner_set(struct freshet_session *session, const char *partner)
 
 /* ---- status ------------------------------------------------------------------------------ */
 
+#define READING_MS 5000 /* longer than a store takes to say that it is busy */
+
 struct looking {
     struct freshet_session *session;
     struct freshet_session_status *ret_status;
+    bool reading;
 };
 
-static enum freshet_phase public_phase(enum fsh_phase phase)
+enum freshet_phase fsh_lib_phase(enum fsh_phase phase)
 {
     static const enum freshet_phase phases[] = {
         [FSH_PHASE_NONE] = FRESHET_PHASE_NONE,   [FSH_PHASE_LIVE] = FRESHET_PHASE_LIVE,
@@ -238,9 +242,11 @@ static void look_on_engine(void *data)
     struct freshet_session_status *ret = looking->ret_status;
 
     fsh_engine_core(engine, &core);
+    looking->reading =
+        core.loaded ? core.step == FSH_STEP_ADOPT : core.failure == 0 && !core.closing;
     wake = fsh_core_wake_at(&core);
     *ret = (struct freshet_session_status){
-        .phase = public_phase(core.record.phase),
+        .phase = fsh_lib_phase(core.record.phase),
         .usable = fsh_core_usable(&core, now),
         .challenge = core.challenge ? core.challenge : core.record.parked,
         .age_ms = -1,
@@ -264,10 +270,17 @@ static void look_on_engine(void *data)
 int freshet_session_status(struct freshet_session *session,
                            struct freshet_session_status *ret_status, struct freshet_error *error)
 {
-    struct looking looking = {session, ret_status};
+    struct looking looking = {.session = session, .ret_status = ret_status};
+    const struct timespec pause = {.tv_nsec = 1000000};
+    struct fsh_mono latest;
 
     if (fsh_lib_forked(session->freshet))
         return fsh_base_fail(error, FRESHET_EFORKED, NULL);
+    latest = fsh_mono_add(fsh_clock_mono(), READING_MS);
     fsh_lib_on_engine(session->freshet, look_on_engine, &looking);
+    while (looking.reading && fsh_clock_mono().ms < latest.ms) {
+        (void)nanosleep(&pause, NULL);
+        fsh_lib_on_engine(session->freshet, look_on_engine, &looking);
+    }
     return FRESHET_OK;
 }
