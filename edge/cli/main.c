@@ -5,7 +5,6 @@
 #include "cli.h"
 
 #include <errno.h>
-#include <locale.h>
 #include <signal.h>
 #include <string.h>
 #include <sysexits.h>
@@ -35,7 +34,6 @@ int main(int argc, char *argv[])
     int failure;
 
     fsh_cli_harden();
-    (void)setlocale(LC_CTYPE, "");
     (void)signal(SIGPIPE, SIG_IGN);
     status = run(&cli, argc, argv);
     fsh_cli_place_done(&cli);

@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include <langinfo.h>
+#include <locale.h>
 #include <qrencode.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,7 @@ bool fsh_cli_qr_show(const char *text)
     QRcode *code;
     char *drawn = NULL;
 
+    (void)setlocale(LC_CTYPE, "");
     if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
         return false;
     code = QRcode_encodeString8bit(text, 0, QR_ECLEVEL_L);
