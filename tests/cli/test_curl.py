@@ -241,6 +241,21 @@ def a_401_of_a_dead_token_ends_the_session(w):
 
 
 @case
+def a_401_of_a_dead_token_of_a_persons_session(w):
+    """It is over for every process: the verdict stands in the store before this one ends."""
+    password = os.path.join(w.folder, "password")
+    login = w.run_bare("login", "ann", "--username", "svc-demo", "--password-file", password)
+    equal((login.returncode, b"signed in" in login.stdout), (0, True), login.stderr)
+    w.dev.control("POST", "/_dev/revoke", {"username": "svc-demo", "what": "access"})
+    result = w.run_bare("curl", "ann", "-s", "-o", "o", w.dev.url + "/api/x")
+    equal(result.returncode, 0)
+    check(b"401" in result.stderr and b"freshet login ann" in result.stderr, result.stderr)
+    requests = w.dev.counter("api_requests")
+    refused(w.run_bare("curl", "ann", "-s", w.dev.url + "/api/x"), "sign in", status=77)
+    equal(w.dev.counter("api_requests"), requests, "requests of a dead session")
+
+
+@case
 def other_answers_are_not_reported(w):
     for status in (403, 404, 500, 503):
         w.dev.fault("status", match="/api/other", count=1, status=status)

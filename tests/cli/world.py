@@ -118,6 +118,12 @@ class World:
                               cwd=self.folder, timeout=PATIENCE,
                               env={**self.environment, **environment})
 
+    def run_bare(self, *arguments):
+        """Without a configuration: flags, environment, and the state folder below HOME."""
+        return subprocess.run([self.binary, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                              cwd=self.folder, timeout=PATIENCE,
+                              env={**self.environment, "FRESHET_URL": self.dev.url})
+
     def start(self, *arguments, **environment):
         return subprocess.Popen(self.command(*arguments), stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder,
