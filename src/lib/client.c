@@ -3,7 +3,6 @@
 #include "lib/internal.h"
 #include "store/keyring.h"
 
-#include <curl/curl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,10 +201,9 @@ int freshet_open(const struct freshet_options *options, struct freshet **ret_fre
 
     if (status != FRESHET_OK)
         return status;
-    /* Both count their users, and may be called at any time in any number. */
-    if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return fsh_base_fail(error, FRESHET_EINTERNAL,
-                             "libsodium or libcurl cannot be initialised");
+    /* May be called at any time, in any number. */
+    if (sodium_init() < 0)
+        return fsh_base_fail(error, FRESHET_EINTERNAL, "libsodium cannot be initialised");
     freshet = calloc(1, sizeof(*freshet));
     if (!freshet)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);

@@ -235,11 +235,12 @@ int fsh_keyfile_lock(const char *path, int *ret_lock, struct freshet_error *erro
 
 static int irreplaceable(const char *path, struct freshet_error *error)
 {
-    return fsh_base_fail(error, FRESHET_ECONFIG,
-                         "the key file %.90s cannot be replaced (%s). Is it a systemd credential? "
-                         "Stop the service, rotate the file that LoadCredential= names, and start "
-                         "it again (docs/keys.md)",
-                         path, strerror(errno));
+    return fsh_base_fail(
+        error, FRESHET_ECONFIG,
+        "the key file %.60s cannot be replaced (%.40s). Is it a systemd credential? "
+        "Stop the service, rotate the file that LoadCredential= names, and start "
+        "it again (docs/keys.md)",
+        path, strerror(errno));
 }
 
 static int put_beside(const char *path, const char *beside, const struct fsh_keys *keys,

@@ -13,11 +13,14 @@
  * it was sealed as (docs/decisions/0012-envelope.md).
  *
  *   version   1 byte, 1
+ *   layers    1 byte: 1, or 2 with a session key
  *   key id    8 bytes
  *   nonce     24 bytes, random
- *   the rest  XChaCha20-Poly1305 (IETF) of the plain bytes
+ *   the rest  XChaCha20-Poly1305 (IETF) of the plain bytes; of two layers, of another nonce and the
+ *             same of the plain bytes under the session key
  *
- * The associated data is the version, the key id, and the context below. Any thread. */
+ * The associated data is the version, the layers, the key id, and the context below. The session
+ * key has a layer of its own so that the host's keys can be rotated without it. Any thread. */
 
 #define FSH_SEAL_VERSION   1
 #define FSH_SEAL_PLAIN_MAX 65536 /* bytes of a record before it is sealed */
@@ -31,8 +34,8 @@ struct fsh_seal_context {
     const char *record; /* id: the session's name */
     uint64_t incarnation;
     uint64_t generation;
-    /* 32 bytes that only the session's owner carries (a browser's cookie), mixed into the key; or
-     * NULL. */
+    /* 32 bytes that only the session's owner carries (a browser's cookie), without which the record
+     * does not open; or NULL. */
     const unsigned char *session_key;
 };
 
@@ -47,6 +50,12 @@ int fsh_seal(struct fsh_keyring *keyring, const struct fsh_seal_context *context
 int fsh_unseal(struct fsh_keyring *keyring, const struct fsh_seal_context *context,
                const unsigned char *sealed, size_t len, struct fsh_secret *ret_plain, char *why,
                size_t why_size);
+
+/* Seals what is sealed anew with the keyring's sealing key. The context's session key is not needed
+ * and not looked at. As fsh_unseal otherwise. */
+int fsh_reseal(struct fsh_keyring *keyring, const struct fsh_seal_context *context,
+               const unsigned char *sealed, size_t len, unsigned char **ret_sealed, size_t *ret_len,
+               char *why, size_t why_size);
 
 /* The id of the key that sealed a record; false when it is no sealed record of this version. */
 bool fsh_sealed_by(const unsigned char *sealed, size_t len, char ret_id[FSH_KEY_ID_TEXT]);

@@ -143,3 +143,16 @@ int fsh_store_sessions(const char *where,
         return no_store("secrets", where, error);
     return fsh_store_sqlite_sessions(path, each, data, error);
 }
+
+int fsh_tend_open(const char *where, enum fsh_seal_purpose purpose, struct fsh_tend **ret_tend,
+                  struct freshet_error *error)
+{
+    const char *path = path_of(where);
+
+    *ret_tend = NULL;
+    if (strcmp(where, "memory:") == 0)
+        return FRESHET_OK;
+    if (!path)
+        return no_store(purpose == FSH_SEAL_TOKEN ? "tokens" : "secrets", where, error);
+    return fsh_store_sqlite_tend(path, purpose, ret_tend, error);
+}

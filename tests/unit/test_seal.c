@@ -91,20 +91,28 @@ static void what_was_sealed_opens(void **state)
     fsh_keyring_unref(keyring);
 }
 
-static void every_flipped_bit_is_refused(void **state)
+static void flip_every_bit(const struct fsh_seal_context *context)
 {
     struct fsh_keyring *keyring = ring(key_one);
-    struct sealed sealed = seal(keyring, &ann, "refresh token");
+    struct sealed sealed = seal(keyring, context, "refresh token");
 
-    (void)state;
     for (size_t bit = 0; bit < 8 * sealed.len; bit++) {
         sealed.bytes[bit / 8] ^= (unsigned char)(1U << bit % 8);
-        assert_false(opens(keyring, &ann, sealed, ""));
+        assert_false(opens(keyring, context, sealed, ""));
         sealed.bytes[bit / 8] ^= (unsigned char)(1U << bit % 8);
     }
-    assert_true(opens(keyring, &ann, sealed, "refresh token"));
+    assert_true(opens(keyring, context, sealed, "refresh token"));
     free(sealed.bytes);
     fsh_keyring_unref(keyring);
+}
+
+static void every_flipped_bit_is_refused(void **state)
+{
+    const struct fsh_seal_context browser = {FSH_SEAL_TOKEN, "browser", 1, 1, cookie_one};
+
+    (void)state;
+    flip_every_bit(&ann);
+    flip_every_bit(&browser);
 }
 
 static void every_shorter_and_longer_one_is_refused(void **state)
@@ -179,6 +187,68 @@ static void a_session_key_is_needed_beside_the_hosts(void **state)
     free(sealed.bytes);
     fsh_keyring_unref(keyring);
     fsh_keyring_unref(other);
+}
+
+static struct sealed reseal(struct fsh_keyring *keyring, const struct fsh_seal_context *context,
+                            struct sealed old)
+{
+    struct sealed sealed = {0};
+    char why[FSH_SEAL_WHY];
+
+    assert_int_equal(fsh_reseal(keyring, context, old.bytes, old.len, &sealed.bytes, &sealed.len,
+                                why, sizeof(why)),
+                     FRESHET_OK);
+    free(old.bytes);
+    return sealed;
+}
+
+/* The host's keys rotate without the session's, and the old one is not needed afterwards. */
+static void what_is_sealed_is_sealed_anew_with_another_key(void **state)
+{
+    const struct fsh_seal_context plain = {FSH_SEAL_TOKEN, "service", 1, 1, NULL};
+    struct fsh_seal_context browser = {FSH_SEAL_TOKEN, "browser", 1, 1, cookie_one};
+    struct fsh_keyring *keyring = ring(key_one);
+    struct fsh_keyring *after = ring(key_two);
+    struct fsh_keys *both = NULL;
+    struct sealed one = seal(keyring, &plain, "of a service");
+    struct sealed two = seal(keyring, &browser, "of a browser");
+
+    (void)state;
+    assert_int_equal(fsh_keys_new(&both), FRESHET_OK);
+    assert_int_equal(fsh_keys_add(both, key_one), FRESHET_OK);
+    assert_int_equal(fsh_keys_add(both, key_two), FRESHET_OK);
+    fsh_keyring_replace(keyring, both);
+    fsh_keys_unref(both);
+    assert_false(opens(after, &plain, one, ""));
+    browser.session_key = NULL;
+    one = reseal(keyring, &plain, one);
+    two = reseal(keyring, &browser, two);
+    assert_true(opens(after, &plain, one, "of a service"));
+    assert_false(opens(after, &browser, two, ""));
+    browser.session_key = cookie_one;
+    assert_true(opens(after, &browser, two, "of a browser"));
+    free(one.bytes);
+    free(two.bytes);
+    fsh_keyring_unref(keyring);
+    fsh_keyring_unref(after);
+}
+
+static void what_does_not_open_is_not_sealed_anew(void **state)
+{
+    const struct fsh_seal_context bob = {FSH_SEAL_SECRETS, "bob", 3, 7, NULL};
+    struct fsh_keyring *keyring = ring(key_one);
+    struct sealed sealed = seal(keyring, &ann, "of ann");
+    struct sealed out = {0};
+    char why[FSH_SEAL_WHY] = "";
+
+    (void)state;
+    assert_int_equal(
+        fsh_reseal(keyring, &bob, sealed.bytes, sealed.len, &out.bytes, &out.len, why, sizeof(why)),
+        FRESHET_ESTORE);
+    assert_null(out.bytes);
+    assert_true(strlen(why) > 40);
+    free(sealed.bytes);
+    fsh_keyring_unref(keyring);
 }
 
 static void why_not_says_what_to_do(void **state)
@@ -398,6 +468,8 @@ int main(void)
         cmocka_unit_test(it_opens_only_as_what_it_was_sealed),
         cmocka_unit_test(swapped_records_are_refused),
         cmocka_unit_test(a_session_key_is_needed_beside_the_hosts),
+        cmocka_unit_test(what_is_sealed_is_sealed_anew_with_another_key),
+        cmocka_unit_test(what_does_not_open_is_not_sealed_anew),
         cmocka_unit_test(why_not_says_what_to_do),
         cmocka_unit_test(what_is_over_the_bounds_is_not_sealed),
         cmocka_unit_test(kept_secrets_come_back),
