@@ -86,7 +86,7 @@ static int read_options(const struct freshet_options *given, struct freshet_opti
     return FRESHET_OK;
 }
 
-static int unknown_profile(const char *name, struct freshet_error *error)
+int fsh_lib_unknown_profile(const char *name, struct freshet_error *error)
 {
     char known[128] = "";
 
@@ -165,7 +165,7 @@ static int start(struct freshet *freshet, const struct freshet_options *options,
     int status;
 
     if (!loop.engine.profile)
-        return unknown_profile(options->profile, error);
+        return fsh_lib_unknown_profile(options->profile, error);
     status = add_origins(freshet, options, error);
     if (status == FRESHET_OK)
         status = alive_new(&freshet->alive, error);

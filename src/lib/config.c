@@ -5,6 +5,8 @@
 #include "config/value.h"
 #include "profile/profile.h"
 
+#include "lib/doctor.h"
+
 #include <freshet/config.h>
 #include <freshet/status.h>
 #include <stdlib.h>
@@ -128,6 +130,11 @@ void freshet_config_options(const struct freshet_config *config,
     options.tokens = fsh_config_text(store, "tokens");
     options.key_file = fsh_config_text(store, "key_file");
     *ret_options = options;
+}
+
+const char *fsh_lib_config_file(const struct freshet_config *config, size_t index)
+{
+    return index < config->files->file_count ? config->files->files[index] : NULL;
 }
 
 size_t freshet_config_session_count(const struct freshet_config *config)

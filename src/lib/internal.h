@@ -71,6 +71,9 @@ static inline bool fsh_lib_forked(const struct freshet *freshet)
 int fsh_lib_options(const struct freshet_options *given, struct freshet_options *ret_options,
                     struct freshet_error *error);
 
+/* FRESHET_ECONFIG: there is no such profile, and these there are. */
+int fsh_lib_unknown_profile(const char *name, struct freshet_error *error);
+
 enum freshet_phase fsh_lib_phase(enum fsh_phase phase);
 
 /* Runs `fn(data)` on the engine's thread and returns when it is done. */
