@@ -5,9 +5,6 @@
 #include "cli.h"
 
 #include <freshet/admin.h>
-#ifdef FSH_CLI_PENDING
-#include "pending.h"
-#endif
 #include <jansson.h>
 #include <string.h>
 

@@ -28,7 +28,8 @@ static void print(struct fsh_cli *cli, const struct freshet_ledger_entry *entry)
     char when[32];
 
     fsh_cli_print(cli, "%s  %s", fsh_cli_time(entry->at_ms, when, sizeof(when)), entry->what);
-    if (entry->status)
+    /* A plain sign-out has been said. */
+    if (entry->status && entry->status != FRESHET_ESIGNEDOUT)
         fsh_cli_print(cli, ": %s", freshet_status_text(entry->status));
     if (entry->times > 1)
         fsh_cli_print(cli, " (%llu times)", (unsigned long long)entry->times);

@@ -21,7 +21,7 @@ void fsh_cli_wipe(void *bytes, size_t len)
         explicit_bzero(bytes, len);
 }
 
-#ifdef FSH_CLI_OWN_FREE
+#ifndef FSH_CLI_SANITIZED /* which have their own free(3), and look into the process */
 
 /* glibc's own, under the names that it exports for this. */
 void __libc_free(void *block);
@@ -63,7 +63,9 @@ void fsh_cli_harden(void)
 {
     const struct rlimit none = {0, 0};
 
+#ifndef FSH_CLI_SANITIZED
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
     (void)setrlimit(RLIMIT_CORE, &none);
     json_set_alloc_funcs(malloc, wipe_and_free);
 }
