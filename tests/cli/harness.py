@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the program against a devserver, with and without a terminal. For test_cli.py."""
+"""Runs the program against a devserver, with and without a terminal."""
 
 import http.client
 import json
@@ -31,9 +31,10 @@ def check(condition, what):
 
 def wait_for(condition, what):
     end = time.monotonic() + PATIENCE
-    while not condition():
+    while not (result := condition()):
         check(time.monotonic() < end, "waited in vain: " + what)
         time.sleep(0.01)
+    return result
 
 
 class Platform:

@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 
-from world import PATIENCE, Devserver, World, check, equal, run_cases, wait_for
+from harness import PATIENCE, check, equal, wait_for
+from world import Devserver, World, run_cases
 
 CASES = []
 
@@ -98,14 +99,14 @@ def what_could_carry_the_headers_elsewhere_is_refused(w):
 
 @case
 def a_redirect_is_not_followed(w):
-    elsewhere = Devserver(w.devserver_binary, w.folder)
+    elsewhere = Devserver(sys.argv[2])
     try:
         out = good(w.run("curl", "billing", "-si", f"{w.dev.url}/api/redirect?to={elsewhere.url}/api/x"))
         check(b" 302 " in out.splitlines()[0], out)
         check(b"location: " + elsewhere.url.encode() in out.replace(b"Location", b"location"), out)
         equal(elsewhere.counter("api_requests"), 0, "requests elsewhere")
     finally:
-        elsewhere.stop()
+        elsewhere.close()
 
 
 @case
@@ -246,7 +247,7 @@ def a_401_of_a_dead_token_of_a_persons_session(w):
     password = os.path.join(w.folder, "password")
     login = w.run_bare("login", "ann", "--username", "svc-demo", "--password-file", password)
     equal((login.returncode, b"signed in" in login.stdout), (0, True), login.stderr)
-    w.dev.control("POST", "/_dev/revoke", {"username": "svc-demo", "what": "access"})
+    w.dev.good("POST", "/_dev/revoke", {"username": "svc-demo", "what": "access"})
     result = w.run_bare("curl", "ann", "-s", "-o", "o", w.dev.url + "/api/x")
     equal(result.returncode, 0)
     check(b"401" in result.stderr and b"freshet login ann" in result.stderr, result.stderr)
@@ -271,4 +272,4 @@ def the_last_answer_counts(w):
     check(b"session lives" in result.stderr, result.stderr)
 
 
-run_cases(CASES, World(sys.argv[1], sys.argv[2]))
+run_cases(CASES, World(*sys.argv[1:3]))

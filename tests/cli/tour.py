@@ -12,13 +12,13 @@ import subprocess
 import sys
 import tempfile
 
-from world import PASSWORD, PATIENCE, ROOT, Devserver, check, totp, wait_for
-from tap import Tap
+from harness import PASSWORD, PATIENCE, check, wait_for
+from world import ROOT, Devserver, Tap
 
 PAGES = ("README.md", "docs/tour.md")
 PROMPT = "tour$ "
 # What the page shows, and what is typed when a terminal shows it.
-ANSWERS = {"Password of mfa:": lambda: PASSWORD, "MFA code:": totp}
+ANSWERS = {"Password of mfa:": lambda server: PASSWORD, "MFA code:": lambda server: server.code("mfa")}
 
 
 def steps():
@@ -94,12 +94,12 @@ def questions(lines):
             if line.startswith(question)]
 
 
-def step(terminal, command, lines, home):
+def step(terminal, server, command, lines, home):
     terminal.fresh()
     terminal.type(command)
     for question, answer in questions(lines):
         wait_for(lambda question=question: terminal.waits_for(question), question)
-        terminal.type(answer())
+        terminal.type(answer(server))
     wait_for(terminal.ready, f"the end of {command}")
     shown = terminal.shown()
     wanted = "".join(pattern(line, home) for line in lines)
@@ -119,7 +119,7 @@ def prepare(folder, binary):
 def main():
     binary, devserver = sys.argv[1:3]
     folder = tempfile.mkdtemp(prefix="freshet-tour-")
-    server = Devserver(os.path.abspath(devserver), folder)
+    server = Devserver(os.path.abspath(devserver))
     home, environment = prepare(folder, binary)
     terminal = Terminal(folder, environment)
     tap = Tap()
@@ -130,7 +130,7 @@ def main():
         for command, lines in steps():
             problems = []
             try:
-                step(terminal, command.replace("127.0.0.1:9400", server.address), lines, home)
+                step(terminal, server, command.replace("127.0.0.1:9400", server.address), lines, home)
             except AssertionError as error:
                 problems = [str(error), *terminal.lines()]
             tap.case(command, problems)
@@ -140,7 +140,7 @@ def main():
         tap.case("each request bore both headers", [] if lacking == 0 else [f"{lacking} did not"])
     finally:
         terminal.end()
-        server.stop()
+        server.close()
         shutil.rmtree(folder)
     tap.end()
 
