@@ -13,10 +13,10 @@ for purpose in "$@"; do
         libmicrohttpd-dev libcmocka-dev
         libssl-dev openssl" ;;
     run) packages="$packages curl" ;;
-    lint) packages="$packages git clang-format clang-tidy" ;;
+    lint) packages="$packages git clang-format clang-tidy mandoc" ;;
     fuzz) packages="$packages clang libclang-rt-14-dev" ;;
     bench) packages="$packages golang-go golang-golang-x-oauth2-dev" ;;
-    test) packages="$packages git g++ python3-jsonschema" ;;
+    test) packages="$packages git g++ python3-jsonschema curl tmux zsh fish" ;;
     *) echo "setup.sh: no such purpose: $purpose" >&2; exit 64 ;;
     esac
 done

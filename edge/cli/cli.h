@@ -65,6 +65,8 @@ struct fsh_cli {
     const char *name;           /* of the session */
     struct freshet_error error; /* of what a verb returns */
     struct fsh_cli_output out;
+    int exit_code; /* of a program that a verb ran, when the verb's status is FRESHET_OK */
+    int signal;    /* that ended such a program; ends us, too */
 };
 
 /* ---- options.c --------------------------------------------------------------------------- */

@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sysexits.h>
 
-/* A reader that has gone ends us as it would end any filter. */
-static void end_by_pipe(void)
+/* Ends us as a signal would: a reader that has gone, or what ended a program that we ran. */
+static void end_by(int number)
 {
-    (void)signal(SIGPIPE, SIG_DFL);
-    (void)raise(SIGPIPE);
+    (void)signal(number, SIG_DFL);
+    (void)raise(number);
 }
 
 static int run(struct fsh_cli *cli, int argc, char *argv[])
@@ -41,9 +41,11 @@ int main(int argc, char *argv[])
         fsh_cli_complain(&cli, status);
     failure = fsh_cli_flush(&cli);
     if (failure == EPIPE)
-        end_by_pipe();
+        end_by(SIGPIPE);
+    if (cli.signal != 0)
+        end_by(cli.signal);
     if (failure == 0)
-        return freshet_status_exit_code(status);
+        return status == FRESHET_OK ? cli.exit_code : freshet_status_exit_code(status);
     fsh_cli_say(&cli, "standard output: %s; what was asked may be done all the same",
                 strerror(failure));
     return EX_IOERR;

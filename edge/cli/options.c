@@ -131,6 +131,36 @@ static int read_operand(struct fsh_cli *cli, const char *text, bool *has_verb)
     return FRESHET_OK;
 }
 
+/* Whether what stands behind `--` is the verb's own. */
+static bool takes_rest(enum fsh_cli_verb verb)
+{
+    return strstr(fsh_cli_verbs[verb].operands, "[--]") != NULL;
+}
+
+/* Whether a word is the first that is not ours, though no `--` stands before it: an option that we
+ * do not have, or a URL. */
+static bool begins_rest(const struct fsh_cli *cli, const char *text)
+{
+    enum fsh_cli_option option;
+
+    if (!takes_rest(cli->verb))
+        return false;
+    if (text[0] != '-')
+        return strstr(text, "://") != NULL;
+    if (text[1] != '-')
+        return strcmp(text, "-h") != 0;
+    option = option_find(text + 2, strcspn(text + 2, "="));
+    return option == FSH_CLI_OPTIONS || !fsh_cli_knows(cli->verb, option);
+}
+
+static void begin_rest(struct fsh_cli *cli, char *const *rest)
+{
+    cli->rest = rest;
+    /* A --json among the rest is not ours. */
+    if (!cli->given[FSH_CLI_json])
+        cli->values[FSH_CLI_json] = NULL;
+}
+
 static int check_options(struct fsh_cli *cli)
 {
     char name[32];
@@ -143,7 +173,7 @@ static int check_options(struct fsh_cli *cli)
             fsh_cli_verbs[cli->verb].name, fsh_cli_option_name(option, name, sizeof(name)),
             fsh_cli_verbs[cli->verb].name);
     }
-    if (cli->rest && !strstr(fsh_cli_verbs[cli->verb].operands, "[-- "))
+    if (cli->rest && !takes_rest(cli->verb))
         return fsh_cli_fail(cli, FRESHET_EINVAL,
                             "`freshet %s` takes nothing behind --; leave it out",
                             fsh_cli_verbs[cli->verb].name);
@@ -174,7 +204,9 @@ int fsh_cli_parse(struct fsh_cli *cli, int argc, char *const argv[])
     cli->verb = FSH_CLI_VERB_help;
     for (int at = 1; status == FRESHET_OK && at < argc && !cli->rest; at++) {
         if (strcmp(argv[at], "--") == 0)
-            cli->rest = argv + at + 1;
+            begin_rest(cli, argv + at + 1);
+        else if (has_verb && begins_rest(cli, argv[at]))
+            begin_rest(cli, argv + at);
         else if (strncmp(argv[at], "--", 2) == 0)
             status = strcmp(argv[at], "--version") == 0 && !has_verb
                          ? read_operand(cli, "version", &has_verb)

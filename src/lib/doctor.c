@@ -169,6 +169,9 @@ int freshet_doctor(const struct freshet_config *config, const struct freshet_opt
 
     if (status != FRESHET_OK)
         return status;
+    if (!doctor.options.url)
+        return fsh_base_fail(error, FRESHET_ECONFIG,
+                             "url is missing: name the platform's base URL");
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return fsh_base_fail(error, FRESHET_EINTERNAL,
                              "libsodium or libcurl cannot be initialised");

@@ -33,6 +33,10 @@ struct fsh_shared_origins *fsh_lib_origins_ref(struct fsh_shared_origins *shared
 /* NULL is allowed. */
 void fsh_lib_origins_unref(struct fsh_shared_origins *shared);
 
+/* Checks that the headers may go to `url`, and finds out whether that is on this machine. */
+int fsh_lib_origins_check(const struct fsh_shared_origins *shared, const char *url,
+                          bool *ret_loopback, struct freshet_error *error);
+
 struct freshet {
     /* A page that the kernel wipes in a child of fork(2): so the fast path notices a fork by one
      * load, where getpid(2) would be a system call. */
