@@ -14,9 +14,22 @@ import tempfile
 import termios
 import time
 
+TESTS = []
+PLAIN_TESTS = []
 PASSWORD = "demo-password-not-secret"
 NEW_PASSWORD = "another-Demo-Password-1"
 PATIENCE = 30  # seconds until something that must come is given up
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+def plain_test(function):
+    """Of a build without sanitizers alone, which replace free(3) and look into the process."""
+    PLAIN_TESTS.append(function)
+    return function
 
 
 def equal(actual, expected, what=""):
@@ -40,7 +53,8 @@ def wait_for(condition, what):
 class Platform:
     """A devserver."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, tested=None):
+        self.tested = tested  # the program that calls it
         self.folder = tempfile.mkdtemp(prefix="freshet-cli-")
         port_file = os.path.join(self.folder, "port")
         self.process = subprocess.Popen([binary, "--listen", "127.0.0.1:0", "--port-file", port_file,
@@ -78,6 +92,12 @@ class Platform:
     def counters(self):
         return self.good("GET", "/_dev/counters")
 
+    def sent(self):
+        """What came to the platform, besides our own questions."""
+        counters = self.counters()
+        return [counters[name] for name in ("sign_in_attempts", "refresh_attempts", "probes",
+                                            "api_requests")]
+
 
 class Result:
     def __init__(self, code, out, err):
@@ -89,6 +109,7 @@ class Result:
 
     def __repr__(self):
         return f"exit {self.code}\nout: {self.out}\nerr: {self.err}"
+
 
 
 class Home:
@@ -158,6 +179,11 @@ class Home:
         result = self.login(username, *more)
         check(result.code == 0, f"sign-in of {username}: {result}")
         return result
+
+
+def home(platform, url=True):
+    """A new home, where the program under test is, and its environment names the platform."""
+    return Home(platform.tested, platform.url if url else None)
 
 
 class Terminal:
@@ -236,3 +262,13 @@ class Terminal:
         if pid:
             self.status = status
         return bool(pid)
+
+
+def error_of(result):
+    equal(list(result.json), ["error"])
+    equal(result.err, "", "with --json, standard error")
+    error = result.json["error"]
+    equal(sorted(error), ["class", "code", "exit_code", "http_status", "message", "retry_after_ms",
+                          "status"])
+    equal(error["exit_code"], result.code)
+    return error

@@ -15,7 +15,7 @@ struct fsh_sqlite_checkpoint *fsh_sqlite_checkpoint_new(const char *path,
                                                         const struct fsh_sqlite_schema *schema);
 void fsh_sqlite_checkpoint_free(struct fsh_sqlite_checkpoint *checkpoint);
 
-/* The log has so many pages: sees to them when they are many. One thread. */
-void fsh_sqlite_checkpoint_tell(struct fsh_sqlite_checkpoint *checkpoint, int pages);
+/* Looks at the log after a transaction of `db`, the store's own connection. */
+void fsh_sqlite_checkpoint_see_to(struct fsh_sqlite_checkpoint *checkpoint, struct fsh_sqlite *db);
 
 #endif

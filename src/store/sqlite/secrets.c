@@ -64,7 +64,7 @@ static int unseal(struct secrets *secrets, struct fsh_store_op *op, sqlite3_stmt
     struct fsh_secret plain = {0};
     int status;
 
-    if (!sealed)
+    if (sqlite3_column_type(read, 1) == SQLITE_NULL)
         return FRESHET_OK;
     status = fsh_unseal(secrets->keyring, &bound, sealed, (size_t)sqlite3_column_bytes(read, 1),
                         &plain, op->why, sizeof(op->why));
@@ -268,7 +268,7 @@ static void group(void *data, struct fsh_post *posts)
         complete(op_of(posts), status, secrets->db->why);
         posts = next;
     }
-    fsh_sqlite_checkpoint_tell(secrets->checkpoint, secrets->db->wal_pages);
+    fsh_sqlite_checkpoint_see_to(secrets->checkpoint, secrets->db);
 }
 
 static void idle(void *data)

@@ -193,7 +193,7 @@ static void group(void *data, struct fsh_post *posts)
         complete(op_of(posts), status, tokens->db->why);
         posts = next;
     }
-    fsh_sqlite_checkpoint_tell(tokens->checkpoint, tokens->db->wal_pages);
+    fsh_sqlite_checkpoint_see_to(tokens->checkpoint, tokens->db);
 }
 
 static void idle(void *data)
