@@ -6,6 +6,7 @@
  *  command line is made of this. */
 
 #include <freshet/client.h>
+#include <freshet/config.h>
 #include <freshet/error.h>
 #include <freshet/export.h>
 #include <freshet/session.h>
@@ -124,6 +125,45 @@ struct freshet_stored_session {
 FRESHET_EXPORT int freshet_sessions_list(const struct freshet_options *options,
                                          struct freshet_stored_session **ret_list,
                                          size_t *ret_count, struct freshet_error *error);
+
+/* ---- health ------------------------------------------------------------------------------ */
+
+/** How grave a finding is. */
+enum freshet_health {
+    /** As it should be. */
+    FRESHET_HEALTH_OK,
+    /** It works, and is better mended. */
+    FRESHET_HEALTH_WARNING,
+    /** It does not work, or must not be. */
+    FRESHET_HEALTH_BAD,
+};
+
+/** One finding of freshet_doctor.
+ *
+ *  @param check   what was looked at: "config", "permissions", "key", "store", "clock", "limits" or
+ *                 "platform". Static storage.
+ *  @param text    one sentence: what is the case and, if need be, what to do. Valid during the
+ * call; holds no secret. */
+typedef void freshet_finding_fn(void *data, const char *check, enum freshet_health health,
+                                const char *text);
+
+/** Looks whether everything is there that Freshet needs: the configuration, who may read and write
+ *  its files, the keys, the stores, the clocks, the limits of this process, and whether the
+ * platform answers. Changes nothing, and sends one HEAD request to the platform, without a token.
+ * It may take 15 seconds.
+ *
+ *  @param config   what the options are from; NULL when they are from elsewhere. One that does not
+ *                  load is freshet_config_check's to describe.
+ *  @param options  of freshet_open.
+ *  @param found    called for each finding, on this thread.
+ *  @param error    the first finding that is bad, or NULL.
+ *  @return FRESHET_OK: nothing is bad; otherwise what the first bad finding would make a call fail
+ *          with; FRESHET_EINVAL, FRESHET_ECONFIG for options that cannot be; FRESHET_ENOMEM.
+ *
+ *  Any thread. */
+FRESHET_EXPORT int freshet_doctor(const struct freshet_config *config,
+                                  const struct freshet_options *options, freshet_finding_fn *found,
+                                  void *data, struct freshet_error *error);
 
 #ifdef __cplusplus
 }

@@ -4,6 +4,7 @@
 
 #include <freshet/error.h>
 #include <freshet/export.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -67,6 +68,19 @@ FRESHET_EXPORT int freshet_open(const struct freshet_options *options, struct fr
  * 15 seconds at the most. NULL is allowed. No other call may be made with the handle or one of its
  *  sessions from the moment this one begins; headers that were taken stay valid. */
 FRESHET_EXPORT void freshet_close(struct freshet *freshet);
+
+/** Tells whether the headers may go to a URL: whether it is at one of the platform's origins. For
+ *  programs that send their requests by other means than the interceptors of libcurl; they must ask
+ *  for each hop of a redirect anew. Looks at the text alone: no name is resolved.
+ *
+ *  @param url           an absolute URL.
+ *  @param ret_loopback  NULL, or where is written whether the URL's host is this machine: then it
+ *                       must be reached without a proxy.
+ *  @return FRESHET_OK; FRESHET_EORIGIN, FRESHET_EINSECURE: the headers must not go there;
+ *          FRESHET_EINVAL: no URL of http or https, or one with a user in it; FRESHET_EFORKED;
+ *          FRESHET_ENOMEM. Any thread. */
+FRESHET_EXPORT int freshet_url_check(const struct freshet *freshet, const char *url,
+                                     bool *ret_loopback, struct freshet_error *error);
 
 #ifdef __cplusplus
 }

@@ -86,7 +86,7 @@ static int read_options(const struct freshet_options *given, struct freshet_opti
     return FRESHET_OK;
 }
 
-static int unknown_profile(const char *name, struct freshet_error *error)
+int fsh_lib_unknown_profile(const char *name, struct freshet_error *error)
 {
     char known[128] = "";
 
@@ -113,6 +113,21 @@ void fsh_lib_origins_unref(struct fsh_shared_origins *shared)
         return;
     fsh_engine_origins_done(&shared->origins);
     free(shared);
+}
+
+int fsh_lib_origins_check(const struct fsh_shared_origins *shared, const char *url,
+                          bool *ret_loopback, struct freshet_error *error)
+{
+    struct fsh_origin origin;
+    int status = fsh_engine_origins_check(&shared->origins, url, error);
+
+    if (status == FRESHET_OK)
+        status = fsh_engine_origin(url, &origin, error);
+    if (status != FRESHET_OK)
+        return status;
+    *ret_loopback = fsh_engine_loopback_host(origin.host);
+    fsh_engine_origin_done(&origin);
+    return FRESHET_OK;
 }
 
 static int add_origins(struct freshet *freshet, const struct freshet_options *options,
@@ -165,7 +180,7 @@ static int start(struct freshet *freshet, const struct freshet_options *options,
     int status;
 
     if (!loop.engine.profile)
-        return unknown_profile(options->profile, error);
+        return fsh_lib_unknown_profile(options->profile, error);
     status = add_origins(freshet, options, error);
     if (status == FRESHET_OK)
         status = alive_new(&freshet->alive, error);
@@ -226,6 +241,20 @@ void freshet_close(struct freshet *freshet)
         return;
     fsh_loop_stop(freshet->loop);
     release(freshet);
+}
+
+int freshet_url_check(const struct freshet *freshet, const char *url, bool *ret_loopback,
+                      struct freshet_error *error)
+{
+    bool loopback = false;
+    int status;
+
+    if (fsh_lib_forked(freshet))
+        return fsh_base_fail(error, FRESHET_EFORKED, NULL);
+    status = fsh_lib_origins_check(freshet->origins, url ? url : "", &loopback, error);
+    if (status == FRESHET_OK && ret_loopback)
+        *ret_loopback = loopback;
+    return status;
 }
 
 /* ---- the engine's thread ----------------------------------------------------------------- */
