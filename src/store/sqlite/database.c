@@ -255,7 +255,7 @@ static int set_up(struct fsh_sqlite *db)
     /* Pages that were freed are overwritten, so that what was there does not lie about. */
     (void)snprintf(pragmas, sizeof(pragmas),
                    "PRAGMA synchronous=%s; PRAGMA secure_delete=ON; PRAGMA trusted_schema=OFF; "
-                   "PRAGMA journal_size_limit=4194304; PRAGMA wal_autocheckpoint=0",
+                   "PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint=0",
                    db->schema->synchronous);
     status = execute(db, pragmas);
     /* Before the log is turned on, which writes to the file. */
@@ -407,6 +407,7 @@ void fsh_sqlite_rollback(struct fsh_sqlite *db)
             (void)sqlite3_reset(db->statements[i]);
         (void)sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
     }
-    if (db->broken)
+    /* Without memory not even that may work. */
+    if (db->broken || !sqlite3_get_autocommit(db->db))
         drop(db);
 }
