@@ -2,9 +2,11 @@
 #include "store/kept.h"
 
 #include "base/bounds.h"
+#include "core/mutant.h"
 #include "store/bytes.h"
 
 #include <freshet/status.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static bool fits(const struct fsh_secret *secret)
@@ -71,4 +73,82 @@ int fsh_kept_decode(const struct fsh_secret *bytes, struct fsh_kept *ret_kept)
     fsh_store_kept_done(ret_kept);
     *ret_kept = kept;
     return FRESHET_OK;
+}
+
+/* ---- sealed ---------------------------------------------------------------------------------- */
+
+bool fsh_kept_empty(const struct fsh_kept *kept)
+{
+    return fsh_base_secret_empty(&kept->refresh_token) &&
+           fsh_base_secret_empty(&kept->device_key) &&
+           fsh_base_secret_empty(&kept->device_group_key);
+}
+
+bool fsh_kept_concerns(enum fsh_change_kind kind)
+{
+    return kind == FSH_CHANGE_LEASE || kind == FSH_CHANGE_COMMIT || kind == FSH_CHANGE_END ||
+           kind == FSH_CHANGE_SIGN_OUT || kind == FSH_CHANGE_LOSE;
+}
+
+static struct fsh_seal_context context_of(const char *name, const unsigned char *session_key,
+                                          const struct fsh_record *record)
+{
+    return (struct fsh_seal_context){
+        .purpose = FSH_SEAL_SECRETS,
+        .record = name,
+        .incarnation = record->incarnation,
+        .generation = FSH_MUTANT(MISBOUND) ? record->reserved : record->generation,
+        .session_key = session_key,
+    };
+}
+
+int fsh_kept_seal(struct fsh_keyring *keyring, const char *name, const unsigned char *session_key,
+                  const struct fsh_record *record, const struct fsh_kept *kept,
+                  unsigned char **ret_sealed, size_t *ret_len)
+{
+    struct fsh_seal_context context = context_of(name, session_key, record);
+    struct fsh_secret plain = {0};
+    int status;
+
+    if (fsh_kept_empty(kept)) {
+        *ret_sealed = NULL;
+        *ret_len = 0;
+        return FRESHET_OK;
+    }
+    status = fsh_kept_encode(kept, &plain);
+    if (status == FRESHET_OK)
+        status = fsh_seal(keyring, &context, (const unsigned char *)fsh_base_secret_reveal(&plain),
+                          plain.len, ret_sealed, ret_len);
+    fsh_base_secret_done(&plain);
+    return status;
+}
+
+int fsh_kept_unseal(struct fsh_keyring *keyring, const char *name, const unsigned char *session_key,
+                    const struct fsh_record *record, const unsigned char *sealed, size_t len,
+                    struct fsh_kept *ret_kept, char *why, size_t why_size)
+{
+    struct fsh_seal_context context = context_of(name, session_key, record);
+    struct fsh_secret plain = {0};
+    int status = fsh_unseal(keyring, &context, sealed, len, &plain, why, why_size);
+
+    if (status == FRESHET_OK) {
+        status = fsh_kept_decode(&plain, ret_kept);
+        if (status != FRESHET_OK)
+            (void)snprintf(why, why_size, "%s",
+                           status == FRESHET_ENOMEM
+                               ? "out of memory"
+                               : "the secrets of this session were written by another version of "
+                                 "Freshet; update this one");
+    }
+    fsh_base_secret_done(&plain);
+    return status;
+}
+
+int fsh_kept_reseal(struct fsh_keyring *keyring, const char *name, const struct fsh_record *record,
+                    const unsigned char *sealed, size_t len, unsigned char **ret_sealed,
+                    size_t *ret_len, char *why, size_t why_size)
+{
+    struct fsh_seal_context context = context_of(name, NULL, record);
+
+    return fsh_reseal(keyring, &context, sealed, len, ret_sealed, ret_len, why, why_size);
 }

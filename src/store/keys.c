@@ -46,9 +46,11 @@ void fsh_keys_unref(struct fsh_keys *keys)
 static void name(struct fsh_key *key)
 {
     static const unsigned char context[] = "freshet key id";
+    unsigned char hash[crypto_generichash_BYTES_MIN];
 
-    (void)crypto_generichash(key->id, sizeof(key->id), context, sizeof(context), key->bytes,
+    (void)crypto_generichash(hash, sizeof(hash), context, sizeof(context), key->bytes,
                              sizeof(key->bytes));
+    memcpy(key->id, hash, sizeof(key->id));
 }
 
 int fsh_keys_add(struct fsh_keys *keys, const unsigned char *bytes)

@@ -2,6 +2,7 @@
 #include "store/seal.h"
 
 #include "base/bounds.h"
+#include "core/mutant.h"
 #include "store/bytes.h"
 
 #include <freshet/status.h>
@@ -193,6 +194,8 @@ static int unwrap(struct fsh_keyring *keyring, const struct fsh_seal_context *co
         return status;
     keys = keys_with(keyring, sealed + ID_AT);
     key = fsh_keys_find(keys, sealed + ID_AT);
+    if (FSH_MUTANT(NEWEST_KEY) && key != &keys->list[0])
+        key = NULL;
     status = FRESHET_ESTORE;
     if (key && bind(sealed, context, &binds))
         status = decrypt(key->bytes, &binds, sealed + HEAD_LEN, len - HEAD_LEN, ret_bytes);

@@ -13,6 +13,9 @@
 
 /* ---- what went wrong --------------------------------------------------------------------- */
 
+static const char disk_full[] = "the store's disk is full; make room, nothing is lost";
+static const char not_writable[] = "the store cannot be written to; make it writable";
+
 /* The path stands last: it may be long, and the advice must not be cut off. */
 static int fail(struct fsh_sqlite *db, int status, const char *sentence)
 {
@@ -20,13 +23,19 @@ static int fail(struct fsh_sqlite *db, int status, const char *sentence)
     return status;
 }
 
-static int fail_io(struct fsh_sqlite *db, int error)
+/* SQLite tells the system's error of some calls only; else it is what the last call left behind. */
+static int fail_io(struct fsh_sqlite *db, int code)
 {
+    int error = sqlite3_system_errno(db->db) ? sqlite3_system_errno(db->db) : errno;
     char sentence[96];
 
     if (error == ENOSPC || error == EDQUOT || error == EFBIG)
-        return fail(db, FRESHET_ESTORE, "the store's disk is full; make room, nothing is lost");
-    (void)snprintf(sentence, sizeof(sentence), "the store's disk failed (%s)", strerror(error));
+        return fail(db, FRESHET_ESTORE, disk_full);
+    db->broken = true;
+    if (error == EROFS || error == EACCES || error == EPERM)
+        return fail(db, FRESHET_ESTORE, not_writable);
+    (void)snprintf(sentence, sizeof(sentence), "the store's disk failed (%s)",
+                   error ? strerror(error) : sqlite3_errstr(code));
     return fail(db, FRESHET_ESTORE, sentence);
 }
 
@@ -42,18 +51,20 @@ int fsh_sqlite_failed(struct fsh_sqlite *db)
         return fail(db, FRESHET_ESTORE,
                     "the store is locked by another program; end what holds it");
     case SQLITE_FULL:
-        return fail(db, FRESHET_ESTORE, "the store's disk is full; make room, nothing is lost");
+        return fail(db, FRESHET_ESTORE, disk_full);
     case SQLITE_READONLY:
     case SQLITE_PERM:
-        return fail(db, FRESHET_ESTORE, "the store cannot be written to; make it writable");
+        db->broken = true;
+        return fail(db, FRESHET_ESTORE, not_writable);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+        db->broken = true;
         return fail(db, FRESHET_ESTORE,
                     "the store is damaged, and left as it is; bring back a copy, or move it away "
                     "and sign in anew");
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-        return fail_io(db, sqlite3_system_errno(db->db));
+        return fail_io(db, code);
     default:
         return fail(db, FRESHET_ESTORE, sqlite3_errstr(code));
     }
@@ -140,29 +151,45 @@ static int migrate(struct fsh_sqlite *db)
     return status;
 }
 
-static int check_schema(struct fsh_sqlite *db)
+/* What the file says of itself, at one moment. */
+struct about {
+    int id;
+    int version;
+    int tables;
+};
+
+static int read_about(struct fsh_sqlite *db, struct about *ret_about)
 {
-    int id = 0;
-    int version = 0;
-    int tables = 0;
-    int status = number_of(db, "PRAGMA application_id", &id);
+    int status = execute(db, "BEGIN");
 
     if (status == FRESHET_OK)
-        status = number_of(db, "PRAGMA user_version", &version);
-    if (status == FRESHET_OK && id != db->schema->application_id)
-        status = number_of(db, "SELECT count(*) FROM sqlite_schema", &tables);
+        status = number_of(db, "PRAGMA application_id", &ret_about->id);
+    if (status == FRESHET_OK)
+        status = number_of(db, "PRAGMA user_version", &ret_about->version);
+    if (status == FRESHET_OK)
+        status = number_of(db, "SELECT count(*) FROM sqlite_schema", &ret_about->tables);
+    if (status == FRESHET_OK)
+        status = execute(db, "COMMIT");
+    return status;
+}
+
+static int check_schema(struct fsh_sqlite *db)
+{
+    struct about about = {0};
+    char sentence[96];
+    int status = read_about(db, &about);
+
     if (status != FRESHET_OK)
         return status;
-    if (id != db->schema->application_id && (id != 0 || version != 0 || tables != 0)) {
-        char sentence[96];
-
+    if (about.id != db->schema->application_id &&
+        (about.id != 0 || about.version != 0 || about.tables != 0)) {
         (void)snprintf(sentence, sizeof(sentence), "this is no file of %s; name another",
                        db->schema->what);
         return fail(db, FRESHET_ECONFIG, sentence);
     }
-    if (version < db->schema->version)
+    if (about.version < db->schema->version)
         return migrate(db);
-    return check_version(db, version);
+    return check_version(db, about.version);
 }
 
 /* ---- the connection ---------------------------------------------------------------------- */
@@ -181,6 +208,8 @@ static void disconnect(struct fsh_sqlite *db)
         (void)sqlite3_finalize(db->statements[i]);
         db->statements[i] = NULL;
     }
+    (void)sqlite3_finalize(db->version);
+    db->version = NULL;
     (void)sqlite3_close(db->db);
     db->db = NULL;
 }
@@ -191,6 +220,7 @@ static void drop(struct fsh_sqlite *db)
     if (db->db)
         (void)sqlite3_db_config(db->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     disconnect(db);
+    db->broken = false;
 }
 
 /* The lock that turns the log on is exclusive: SQLite does not wait for it. */
@@ -225,7 +255,7 @@ static int set_up(struct fsh_sqlite *db)
     /* Pages that were freed are overwritten, so that what was there does not lie about. */
     (void)snprintf(pragmas, sizeof(pragmas),
                    "PRAGMA synchronous=%s; PRAGMA secure_delete=ON; PRAGMA trusted_schema=OFF; "
-                   "PRAGMA journal_size_limit=4194304; PRAGMA wal_autocheckpoint=0",
+                   "PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint=0",
                    db->schema->synchronous);
     status = execute(db, pragmas);
     /* Before the log is turned on, which writes to the file. */
@@ -260,6 +290,7 @@ static int connect(struct fsh_sqlite *db)
         (void)snprintf(db->why, sizeof(db->why), "%.*s", (int)sizeof(db->why) - 1, error.message);
         return status;
     }
+    errno = 0;
     if (sqlite3_open_v2(db->path, &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
         SQLITE_OK)
         status = fsh_sqlite_failed(db);
@@ -323,24 +354,38 @@ static bool replaced(const struct fsh_sqlite *db)
     return lstat(db->path, &file) != 0 || file.st_dev != db->device || file.st_ino != db->inode;
 }
 
+/* A newer version may have been here since. */
+static int check_now(struct fsh_sqlite *db)
+{
+    int version;
+
+    if (!db->version &&
+        sqlite3_prepare_v3(db->db, "PRAGMA user_version", -1, SQLITE_PREPARE_PERSISTENT,
+                           &db->version, NULL) != SQLITE_OK)
+        return fsh_sqlite_failed(db);
+    if (sqlite3_step(db->version) != SQLITE_ROW) {
+        (void)sqlite3_reset(db->version);
+        return fsh_sqlite_failed(db);
+    }
+    version = sqlite3_column_int(db->version, 0);
+    (void)sqlite3_reset(db->version);
+    return check_version(db, version);
+}
+
 int fsh_sqlite_begin(struct fsh_sqlite *db, bool writing)
 {
-    int version = 0;
     int status = FRESHET_OK;
 
+    errno = 0;
     if (db->db && replaced(db))
         drop(db);
     if (!db->db)
         status = connect(db);
     if (status != FRESHET_OK)
         return status == FRESHET_ENOMEM ? status : FRESHET_ESTORE;
-    db->writing = writing;
     status = execute(db, writing ? "BEGIN IMMEDIATE" : "BEGIN");
-    /* A newer version may have been here since. */
     if (status == FRESHET_OK)
-        status = number_of(db, "PRAGMA user_version", &version);
-    if (status == FRESHET_OK)
-        status = check_version(db, version);
+        status = check_now(db);
     if (status != FRESHET_OK)
         fsh_sqlite_rollback(db);
     return status;
@@ -357,13 +402,12 @@ int fsh_sqlite_commit(struct fsh_sqlite *db)
 
 void fsh_sqlite_rollback(struct fsh_sqlite *db)
 {
-    int code = sqlite3_errcode(db->db) & 0xff;
-
     if (!sqlite3_get_autocommit(db->db)) {
         for (size_t i = 0; i < FSH_SQLITE_STATEMENTS; i++)
             (void)sqlite3_reset(db->statements[i]);
         (void)sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
     }
-    if (code != SQLITE_OK && code != SQLITE_BUSY && code != SQLITE_NOMEM && code != SQLITE_FULL)
+    /* Without memory not even that may work. */
+    if (db->broken || !sqlite3_get_autocommit(db->db))
         drop(db);
 }

@@ -39,10 +39,11 @@ struct fsh_sqlite {
     char *path;
     sqlite3 *db; /* NULL after trouble */
     sqlite3_stmt *statements[FSH_SQLITE_STATEMENTS];
+    sqlite3_stmt *version;
     dev_t device; /* of the file: another in its place is not written to */
     ino_t inode;
-    bool known; /* device and inode are */
-    bool writing;
+    bool known;    /* device and inode are */
+    bool broken;   /* what failed calls for a new connection */
     int wal_pages; /* as of the last commit */
     char why[FSH_WHY_MAX];
 };

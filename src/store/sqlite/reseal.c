@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 #include "store/codec.h"
+#include "store/kept.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/file.h"
 #include "store/sqlite/sqlite.h"
@@ -152,27 +153,44 @@ static int find_next(struct round *round)
     return status;
 }
 
-/* What the row that `read` stands at is bound to. */
-static int context_of(const struct round *round, sqlite3_stmt *read,
-                      struct fsh_seal_context *ret_context)
-{
-    const unsigned char *bytes = sqlite3_column_blob(read, 2);
-    struct fsh_record record = {0};
-    int status = FRESHET_OK;
+/* A sealed row, and what it is sealed as anew. */
+struct row {
+    sqlite3_stmt *read; /* stands at it */
+    unsigned char *anew;
+    size_t len;
+    char why[FSH_SEAL_WHY];
+};
 
-    if (round->tend->kind->purpose == FSH_SEAL_SECRETS) {
-        status = fsh_store_decode(bytes, (size_t)sqlite3_column_bytes(read, 2), &record);
-    } else {
-        record.incarnation = (uint64_t)sqlite3_column_int64(read, 2);
-        record.generation = (uint64_t)sqlite3_column_int64(read, 3);
+static int reseal_secrets(const struct round *round, struct row *row)
+{
+    const unsigned char *record_bytes = sqlite3_column_blob(row->read, 2);
+    const unsigned char *sealed = sqlite3_column_blob(row->read, 1);
+    struct fsh_record record;
+    int status =
+        fsh_store_decode(record_bytes, (size_t)sqlite3_column_bytes(row->read, 2), &record);
+
+    if (status != FRESHET_OK) {
+        (void)snprintf(row->why, sizeof(row->why),
+                       "a record cannot be read: damaged, or of another version of Freshet");
+        return status;
     }
-    *ret_context = (struct fsh_seal_context){
-        .purpose = round->tend->kind->purpose,
+    return fsh_kept_reseal(round->keyring, round->name, &record, sealed,
+                           (size_t)sqlite3_column_bytes(row->read, 1), &row->anew, &row->len,
+                           row->why, sizeof(row->why));
+}
+
+static int reseal_token(const struct round *round, struct row *row)
+{
+    const unsigned char *sealed = sqlite3_column_blob(row->read, 1);
+    const struct fsh_seal_context context = {
+        .purpose = FSH_SEAL_TOKEN,
         .record = round->name,
-        .incarnation = record.incarnation,
-        .generation = record.generation,
+        .incarnation = (uint64_t)sqlite3_column_int64(row->read, 2),
+        .generation = (uint64_t)sqlite3_column_int64(row->read, 3),
     };
-    return status;
+
+    return fsh_reseal(round->keyring, &context, sealed, (size_t)sqlite3_column_bytes(row->read, 1),
+                      &row->anew, &row->len, row->why, sizeof(row->why));
 }
 
 static int write_back(const struct round *round, const unsigned char *sealed, size_t len)
@@ -201,31 +219,25 @@ static void count_failed(struct round *round, const char *why)
 /* The row as it is now, with the database's write lock. */
 static int reseal_row(struct round *round, sqlite3_stmt *read)
 {
-    const unsigned char *sealed = sqlite3_column_blob(read, 1);
     const char *key = (const char *)sqlite3_column_text(read, 0);
-    char why[FSH_SEAL_WHY] = "a record cannot be read: damaged, or of another version of Freshet";
     char sealing[FSH_KEY_ID_TEXT];
-    struct fsh_seal_context context;
-    unsigned char *anew = NULL;
-    size_t len = 0;
+    struct row row = {.read = read};
     int status;
 
     fsh_keyring_refresh(round->keyring);
     fsh_keyring_sealing(round->keyring, sealing);
-    if (!sealed || (key && strcmp(key, sealing) == 0))
+    if (sqlite3_column_type(read, 1) == SQLITE_NULL || (key && strcmp(key, sealing) == 0))
         return FRESHET_OK; /* somebody was first */
-    status = context_of(round, read, &context);
-    if (status == FRESHET_OK)
-        status = fsh_reseal(round->keyring, &context, sealed, (size_t)sqlite3_column_bytes(read, 1),
-                            &anew, &len, why, sizeof(why));
+    status = round->tend->kind->purpose == FSH_SEAL_SECRETS ? reseal_secrets(round, &row)
+                                                            : reseal_token(round, &row);
     if (status == FRESHET_OK) {
-        status = write_back(round, anew, len);
+        status = write_back(round, row.anew, row.len);
         round->reseals->done += status == FRESHET_OK;
     } else if (status == FRESHET_ESTORE) {
-        count_failed(round, why);
+        count_failed(round, row.why);
         status = FRESHET_OK;
     }
-    free(anew);
+    free(row.anew);
     return status;
 }
 
