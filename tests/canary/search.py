@@ -3,6 +3,7 @@
 import base64
 import os
 import threading
+import time
 import urllib.parse
 
 FRAGMENT = 24  # bytes of a long secret that give it away, wherever they are cut out
@@ -104,6 +105,7 @@ class Watch:
     def run(self):
         while not self.ending:
             self.look()
+            time.sleep(0.005)  # who is looked at must get on, too
 
     def end(self):
         self.ending = True

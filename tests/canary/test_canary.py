@@ -5,6 +5,7 @@ must not be: test_canary.py FRESHET DEVSERVER PROGRAM. Prints TAP."""
 import json
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import stat
@@ -52,6 +53,7 @@ class Scene:
         self.recorder.close()
         self.platform.close()
         self.home.close()
+        shutil.rmtree(self.given)
 
     def wrap_curl(self):
         """A curl that first tells what it was given, so that no process is too quick to be seen."""
