@@ -267,6 +267,21 @@ static void a_poke_for_nothing_does_not_silence_the_next(void **state)
     teardown(&world);
 }
 
+static void a_report_that_was_slow_does_not_displace_the_next(void **state)
+{
+    struct world world;
+
+    (void)state;
+    setup(&world);
+    sign_in(&world, 3600);
+    /* As if the next token had come in force, and been reported, since this one was looked at. */
+    atomic_store(&world.session->reported, world.session->token->generation + 1);
+    fsh_engine_unauthorized(world.session, world.session->token->generation);
+    assert_int_equal(atomic_load(&world.session->reported), world.session->token->generation + 1);
+    assert_int_equal(world.count, 0);
+    teardown(&world);
+}
+
 static void who_may_not_answer_is_told_that_time_does_not_help(void **state)
 {
     struct fsh_call call = {.kind = FSH_CALL_MFA};
@@ -660,6 +675,7 @@ int main(void)
         cmocka_unit_test(a_poke_that_waits_is_not_posted_again),
         cmocka_unit_test(a_poke_counts_once_and_then_again),
         cmocka_unit_test(a_poke_for_nothing_does_not_silence_the_next),
+        cmocka_unit_test(a_report_that_was_slow_does_not_displace_the_next),
         cmocka_unit_test(who_may_not_answer_is_told_that_time_does_not_help),
         cmocka_unit_test(threads_read_poke_and_report_while_tokens_come_and_go),
         cmocka_unit_test(a_sign_in_that_is_given_up_was_not_refused),
