@@ -629,6 +629,42 @@ static void a_session_is_not_gone_while_its_post_waits(void **state)
     teardown(&world);
 }
 
+/* While one session's exchange tries a platform that failed, another's caller waits for what
+ * becomes of that: news may come at once, though the exchange may take longer than the caller will
+ * wait. */
+static void who_waits_for_the_trial_of_another_is_not_refused(void **state)
+{
+    struct fsh_session_options options = {.name = "bob", .threshold_ms = FSH_THRESHOLD_MS};
+    struct fsh_call call = {.kind = FSH_CALL_ENSURE};
+    struct world world;
+    struct fsh_session *ann;
+
+    (void)state;
+    setup_at_rest(&world);
+    ann = world.session;
+    assert_int_equal(fsh_engine_session_open(world.engine, &options, &world.session, NULL),
+                     FRESHET_OK);
+    run_posts(&world);
+    sign_in(&world, 3600);
+    world.mono.ms += INT64_C(3600) * 1000;
+    fsh_engine_poke(ann);
+    run_posts(&world);
+    answer(&world, 503, "{}");
+    world.mono.ms += 1000;
+    fsh_engine_poke(ann);
+    run_posts(&world);
+    assert_non_null(world.request); /* the trial, which may take 15 s */
+    begin(&world, &call);           /* and waits for 1 s */
+    run_posts(&world);
+    assert_int_equal(world.status, 1);
+    answer(&world, 200, granted);
+    run_posts(&world);
+    assert_ptr_equal(world.request->session, world.session);
+    answer(&world, 200, granted);
+    assert_int_equal(world.status, FRESHET_OK);
+    teardown(&world);
+}
+
 /* One session's success opens the gate for another that waits there, rested as it was before. */
 static void the_gate_opens_for_who_waits_there(void **state)
 {
@@ -688,6 +724,7 @@ int main(void)
         cmocka_unit_test(a_poke_without_memory_is_not_lost),
         cmocka_unit_test(a_session_is_closed_at_rest_without_memory),
         cmocka_unit_test(a_session_is_not_gone_while_its_post_waits),
+        cmocka_unit_test(who_waits_for_the_trial_of_another_is_not_refused),
         cmocka_unit_test(the_gate_opens_for_who_waits_there),
     };
 
