@@ -89,8 +89,7 @@ int fsh_lib_make_mfa(const char *code, bool remember_device, struct fsh_call *ca
 int fsh_lib_make_new_password(const char *new_password, struct fsh_call *call,
                               struct freshet_error *error);
 
-/* Copies an optional string of the caller's. FRESHET_EINVAL when it is empty, or longer than `most`.
- */
+/* Copies an optional string of the caller. FRESHET_EINVAL: it is empty or longer than `most`. */
 int fsh_lib_copy_text(const char *text, size_t most, const char *what, struct fsh_secret *ret_copy,
                       struct freshet_error *error);
 
