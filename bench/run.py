@@ -11,12 +11,16 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, sys.argv[1] if len(sys.argv) > 1 else "build")
 HERD = 10000
 SEEDS = 300
 SESSION_BYTES = 256
+HEADERS_RUNS = 41
+HEADERS_MS = 10
 WIDTH = 24
 
 
@@ -106,6 +110,41 @@ def session(parts):
     yield row("session/bytes", beside, SESSION_BYTES, "B", 1.0, "a limit")
 
 
+def cpu_ms(command, env):
+    """User and system time of one run."""
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"{command} failed")
+    return (usage.ru_utime + usage.ru_stime) * 1000
+
+
+def headers():
+    with tempfile.TemporaryDirectory() as folder:
+        port = os.path.join(folder, "port")
+        devserver = subprocess.Popen([os.path.join(BUILD, "freshet-devserver"), "--quiet",
+                                      "--listen", "127.0.0.1:0", "--port-file", port])
+        try:
+            end = time.monotonic() + 20
+            while not os.path.exists(port) or os.path.getsize(port) == 0:
+                if devserver.poll() is not None or time.monotonic() > end:
+                    sys.exit("the devserver does not come up")
+                time.sleep(0.01)
+            with open(port, encoding="ascii") as f:
+                env = {"PATH": os.environ["PATH"], "FRESHET_STATE": os.path.join(folder, "state"),
+                       "FRESHET_URL": "http://" + f.read().strip()}
+            program = os.path.join(BUILD, "freshet")
+            subprocess.run([program, "login", "--username", "svc-demo", "--password-file", "-"],
+                           env=env, input="demo-password-not-secret", text=True, check=True,
+                           capture_output=True)
+            taken = [cpu_ms([program, "headers"], env) for _ in range(HEADERS_RUNS + 1)][1:]
+        finally:
+            devserver.kill()
+            devserver.wait()
+    yield row("headers/cpu", statistics.median(taken), HEADERS_MS, "ms", 1.0, "a limit")
+
+
 def show(table, parts):
     print(f"{'row':{WIDTH}} {'ours':>9}    {'peer':>9}     {'ratio':>6} {'goal':>6}       against")
     for line in table:
@@ -129,6 +168,7 @@ def main():
     table += simulator()
     parts = session_parts()
     table += session(parts)
+    table += headers()
     show(table, parts)
     with open(os.path.join(BUILD, "bench.json"), "w", encoding="utf-8") as f:
         json.dump([{key: value for key, value in line.items() if key != "against"}

@@ -45,6 +45,10 @@ static const struct sim_broken cores[FSH_MUTANTS_COUNT] = {
     [FSH_MUTANT_IMPATIENT] = {"impatient", SIM_RULE_RETRY_AFTER, "does not obey Retry-After"},
     [FSH_MUTANT_LOSSY] = {"lossy", SIM_RULE_RECORD, "forgets in the codec who holds the lease"},
     [FSH_MUTANT_SLEEPLESS] = {"sleepless", SIM_RULE_BOUNDED, "asks to be woken in the past"},
+    [FSH_MUTANT_MISBOUND] = {"misbound", SIM_RULE_READABLE,
+                             "binds a seal to the generation that is reserved"},
+    [FSH_MUTANT_NEWEST_KEY] = {"newest-key", SIM_RULE_READABLE,
+                               "opens what the newest key seals alone"},
     [FSH_MUTANT_GIVES_UP] = {"gives-up", SIM_RULE_LIVENESS, "never tries again after a failure"},
 };
 

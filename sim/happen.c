@@ -268,6 +268,9 @@ static void strike(struct sim_world *world, const struct sim_event *event)
     case SIM_SIGN_INS:
         sign_in(world, event);
         break;
+    case SIM_ROTATIONS:
+        sim_store_rotate(world);
+        break;
     default:
         break;
     }

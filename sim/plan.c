@@ -53,6 +53,7 @@ static const struct fault faults[SIM_FAULTS] = {
     [SIM_CLOCK_STEPS] = {"steps of the calendar", 0, 3, 300},
     [SIM_SIGN_OUTS] = {"sign-outs", 0, 3, 400},
     [SIM_SIGN_INS] = {"sign-ins of a live session", 0, 3, 300},
+    [SIM_ROTATIONS] = {"rotations of the store's key", 0, 6, 500},
 };
 
 const char *sim_fault_name(enum sim_fault fault)

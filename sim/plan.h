@@ -47,6 +47,7 @@ enum sim_fault {
     SIM_CLOCK_STEPS,
     SIM_SIGN_OUTS,
     SIM_SIGN_INS,
+    SIM_ROTATIONS,
     SIM_FAULTS
 };
 

@@ -27,6 +27,8 @@ static const struct rule rules[SIM_RULES] = {
     [SIM_RULE_ONE_PROBE] = {"one-probe", "probes of a session keep their pause"},
     [SIM_RULE_RETRY_AFTER] = {"retry-after", "nothing is sent before the platform's Retry-After"},
     [SIM_RULE_RECORD] = {"record", "the codec gives back what it was given"},
+    [SIM_RULE_READABLE] = {"readable",
+                           "what was sealed opens to what it was, whatever keys are rotated"},
     [SIM_RULE_BOUNDED] = {"bounded", "no step overflows, and nothing wakes up for ever"},
     [SIM_RULE_LIVENESS] = {"liveness", "when faults stop, every session is fresh within the bound"},
 };

@@ -14,6 +14,7 @@ static bool of_process(const struct sim_world *world, enum sim_event_kind kind)
     switch (kind) {
     case SIM_ARRIVE:
     case SIM_HAPPEN:
+    case SIM_RESEAL:
     case SIM_START:
         return false;
     case SIM_STORE: /* inside the process, or on its way to the database */
@@ -27,7 +28,7 @@ static bool of_process(const struct sim_world *world, enum sim_event_kind kind)
 static bool outlives(enum sim_event_kind kind)
 {
     return kind == SIM_CALL || kind == SIM_REPORT || kind == SIM_STORE || kind == SIM_ARRIVE ||
-           kind == SIM_HAPPEN || kind == SIM_START;
+           kind == SIM_HAPPEN || kind == SIM_RESEAL || kind == SIM_START;
 }
 
 /* A paused process does everything later. Its operations of the store keep their order. */
@@ -60,6 +61,9 @@ static void handle(struct sim_world *world, struct sim_event *event)
         break;
     case SIM_STORE:
         sim_store_receive(world, event);
+        break;
+    case SIM_RESEAL:
+        sim_store_reseal(world, event);
         break;
     case SIM_HAPPEN:
         sim_happen(world, event);
@@ -166,15 +170,13 @@ static void make_world(struct sim_world *world)
     make_policies(world);
     world->random = world->seed;
     for (int i = 0; i < SIM_FAULTS; i++)
-        world->streams[i] = sim_draw(world);
+        world->streams[i] = i == SIM_ROTATIONS ? ~world->seed : sim_draw(world);
     make_hosts(world);
     for (int i = 0; i < SIM_SESSIONS; i++) {
-        const struct fsh_record none = {0};
-
         world->accounts[i].partners = 1 + (unsigned)sim_uniform(world, (1 << SIM_PARTNERS) - 2);
-        fsh_store_encode(&none, world->rows[i].bytes);
         world->rows[i].signed_out_at = -1;
     }
+    sim_store_begin(world);
 }
 
 /* Everybody who takes part calls once more. */
@@ -256,9 +258,11 @@ struct sim_outcome sim_run(uint64_t seed, const struct sim_cut *cut, enum sim_te
     }
     if (world->broken == SIM_RULE_NONE)
         sim_check_recovery(world);
+    sim_store_check(world);
     if (telling == SIM_TELL_LAST)
         print_last(world, out);
     outcome = outcome_of(world);
+    sim_store_done(world);
     sim_world_done(world);
     free(world);
     return outcome;

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "world.h"
 
+#include "store/kept.h"
+
 #include <freshet/status.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct fsh_record sim_store_read(struct sim_world *world, int session)
 {
@@ -21,13 +25,110 @@ static struct fsh_stamp stamp_of(const struct sim_world *world, const struct sim
     return (struct fsh_stamp){world->now, 1};
 }
 
-/* What the secrets beside the record do with a change: src/store/store.c, by numbers. */
-static void keep(struct sim_row *row, struct sim_event *event)
+/* ---- the secrets beside a record, sealed -------------------------------------------------------
+ */
+
+static const unsigned char first_key[FSH_KEY_BYTES] = "the first of a world";
+
+void sim_store_begin(struct sim_world *world)
+{
+    const struct fsh_record none = {0};
+
+    for (int i = 0; i < SIM_SESSIONS; i++)
+        fsh_store_encode(&none, world->rows[i].bytes);
+    if (fsh_keyring_fixed(first_key, &world->keyring) != FRESHET_OK)
+        abort();
+}
+
+void sim_store_done(struct sim_world *world)
+{
+    for (int i = 0; i < SIM_SESSIONS; i++)
+        free(world->rows[i].sealed);
+    fsh_keyring_unref(world->keyring);
+}
+
+/* A refresh token is its place in the platform's list. */
+static unsigned number_of(const struct fsh_secret *token)
+{
+    return (unsigned)strtoul(fsh_base_secret_reveal(token), NULL, 10);
+}
+
+static void secret_of(unsigned number, struct fsh_secret *ret_token)
+{
+    char text[16];
+    int len = snprintf(text, sizeof(text), "%u", number);
+
+    if (fsh_base_secret_copy(text, (size_t)len, ret_token) != FRESHET_OK)
+        abort();
+}
+
+static bool open_row(struct sim_world *world, int session, struct fsh_kept *ret_kept)
+{
+    const struct sim_row *row = &world->rows[session];
+    struct fsh_record record = sim_store_read(world, session);
+    char why[FSH_SEAL_WHY];
+
+    if (row->sealed &&
+        fsh_kept_unseal(world->keyring, sim_session_name(world, session), NULL, &record,
+                        row->sealed, row->sealed_len, ret_kept, why, sizeof(why)) != FRESHET_OK) {
+        sim_say(world, 0, session, "store: %s", why);
+        sim_violated(world, SIM_RULE_READABLE, "what stands beside a record cannot be opened");
+        return false;
+    }
+    if (number_of(&ret_kept->refresh_token) == row->refresh_token)
+        return true;
+    sim_violated(world, SIM_RULE_READABLE, "another refresh token comes out than went in");
+    return false;
+}
+
+static void seal_row(struct sim_world *world, int session, const struct fsh_record *record,
+                     const struct fsh_kept *kept)
+{
+    struct sim_row *row = &world->rows[session];
+
+    free(row->sealed);
+    if (fsh_kept_seal(world->keyring, sim_session_name(world, session), NULL, record, kept,
+                      &row->sealed, &row->sealed_len) != FRESHET_OK)
+        abort();
+}
+
+void sim_store_check(struct sim_world *world)
+{
+    for (int session = 0; session < SIM_SESSIONS && world->broken == SIM_RULE_NONE; session++) {
+        struct fsh_kept kept = {0};
+
+        (void)open_row(world, session, &kept);
+        fsh_store_kept_done(&kept);
+    }
+}
+
+/* As every store does it. The checkers' own number is moved by what a change means. */
+static void keep_sealed(struct sim_world *world, struct sim_event *event,
+                        const struct fsh_record *after)
+{
+    struct fsh_store_op op = {.change = event->change, .verdict = FSH_VERDICT_DONE};
+    struct fsh_kept kept = {0};
+
+    if (!fsh_kept_concerns(event->change.kind))
+        return;
+    if (open_row(world, event->session, &kept)) {
+        if (event->change.kind == FSH_CHANGE_COMMIT && event->grant.refresh)
+            secret_of(event->grant.refresh, &op.kept.refresh_token);
+        if (fsh_store_keep(&kept, &op) != FRESHET_OK)
+            abort();
+        if (event->change.kind == FSH_CHANGE_LEASE)
+            event->leased = number_of(&op.kept.refresh_token);
+        else
+            seal_row(world, event->session, after, &kept);
+    }
+    fsh_store_kept_done(&op.kept);
+    fsh_store_kept_done(&kept);
+}
+
+/* What the refresh token beside the record must be after a change. */
+static void expect(struct sim_row *row, const struct sim_event *event)
 {
     switch (event->change.kind) {
-    case FSH_CHANGE_LEASE:
-        event->leased = event->change.purpose == FSH_PURPOSE_REFRESH ? row->refresh_token : 0;
-        break;
     case FSH_CHANGE_COMMIT:
         if (event->grant.refresh)
             row->refresh_token = event->grant.refresh;
@@ -98,7 +199,8 @@ static void done(struct sim_world *world, struct sim_event *event, const struct 
 {
     struct sim_row *row = &world->rows[event->session];
 
-    keep(row, event);
+    keep_sealed(world, event, after);
+    expect(row, event);
     if (event->change.kind == FSH_CHANGE_LEASE) {
         sim_check_lease(world, event, before);
         event->leased_at = world->now;
@@ -170,6 +272,101 @@ void sim_store_receive(struct sim_world *world, struct sim_event *event)
     if (sim_strikes(world, SIM_SLOW_STORE))
         delay = sim_fault_uniform(world, SIM_SLOW_STORE, 20000);
     (void)sim_follow(world, SIM_STORED, event, delay);
+}
+
+/* ---- its keys are rotated ----------------------------------------------------------------------
+ */
+
+/* Drops the keys that seal nothing, as `freshet key prune` does in a transaction. */
+static void prune(struct sim_world *world, struct fsh_keys *keys)
+{
+    for (unsigned i = keys->count; i-- > 1;) {
+        bool used = false;
+
+        for (int session = 0; session < SIM_SESSIONS; session++) {
+            const struct sim_row *row = &world->rows[session];
+            char by[FSH_KEY_ID_TEXT] = "";
+            char id[FSH_KEY_ID_TEXT];
+
+            fsh_key_id_text(keys->list[i].id, id);
+            used = used || (row->sealed && fsh_sealed_by(row->sealed, row->sealed_len, by) &&
+                            strcmp(by, id) == 0);
+        }
+        if (!used)
+            fsh_keys_drop(keys, i);
+    }
+}
+
+/* The keys change as a file does: another set takes their place. */
+static void change_keys(struct sim_world *world, bool add)
+{
+    struct fsh_keys *before = fsh_keyring_keys(world->keyring);
+    struct fsh_keys *keys = NULL;
+    unsigned char bytes[FSH_KEY_BYTES];
+
+    if (fsh_keys_new(&keys) != FRESHET_OK)
+        abort();
+    keys->count = before->count;
+    memcpy(keys->list, before->list, sizeof(keys->list));
+    prune(world, keys);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (unsigned char)sim_fault_uniform(world, SIM_ROTATIONS, 255);
+    if (add && fsh_keys_add(keys, bytes) != FRESHET_OK)
+        abort();
+    fsh_keyring_replace(world->keyring, keys);
+    fsh_keys_unref(keys);
+    fsh_keys_unref(before);
+}
+
+/* Step N is the record of session N; after the last the old keys go. */
+static void next_step(struct sim_world *world, uint64_t step)
+{
+    sim_event(world, SIM_RESEAL, 0, 0, 1 + sim_fault_uniform(world, SIM_ROTATIONS, 20000))->ticket =
+        step;
+}
+
+void sim_store_rotate(struct sim_world *world)
+{
+    sim_tell(world, "store: a new key seals from now on");
+    change_keys(world, true);
+    next_step(world, 0);
+}
+
+static void reseal_row(struct sim_world *world, int session)
+{
+    struct sim_row *row = &world->rows[session];
+    struct fsh_record record = sim_store_read(world, session);
+    unsigned char *anew = NULL;
+    size_t len = 0;
+    char why[FSH_SEAL_WHY];
+
+    if (!row->sealed)
+        return;
+    if (fsh_kept_reseal(world->keyring, sim_session_name(world, session), &record, row->sealed,
+                        row->sealed_len, &anew, &len, why, sizeof(why)) != FRESHET_OK) {
+        sim_tell(world, "store: %s", why);
+        sim_violated(world, SIM_RULE_READABLE, "a record cannot be sealed anew");
+        return;
+    }
+    free(row->sealed);
+    row->sealed = anew;
+    row->sealed_len = len;
+}
+
+/* Whoever rotates may die on the way, and begin anew another day. */
+void sim_store_reseal(struct sim_world *world, const struct sim_event *event)
+{
+    if (event->ticket == SIM_SESSIONS) {
+        sim_tell(world, "store: the keys that seal nothing are dropped");
+        change_keys(world, false);
+        return;
+    }
+    if (sim_fault_uniform(world, SIM_ROTATIONS, 3) == 0) {
+        sim_tell(world, "store: the rotation of its key is interrupted");
+        return;
+    }
+    reseal_row(world, (int)event->ticket);
+    next_step(world, event->ticket + 1);
 }
 
 /* ---- the token cache ------------------------------------------------------------------------- */

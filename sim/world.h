@@ -9,6 +9,7 @@
 #include "plan.h"
 #include "rules.h"
 #include "store/codec.h"
+#include "store/keyring.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -81,10 +82,12 @@ struct sim_cached {
 
 struct sim_row {
     unsigned char bytes[FSH_CODEC_BYTES];
-    unsigned refresh_token;
+    unsigned char *sealed; /* what stands beside it, or NULL */
+    size_t sealed_len;
     struct sim_cached cached;
     /* What the checkers go by. */
-    uint64_t committed; /* the highest generation */
+    unsigned refresh_token; /* that must come out of the seal */
+    uint64_t committed;     /* the highest generation */
     uint64_t lease_holder;
     int64_t lease_until;
     int64_t signed_out_at; /* -1: never */
@@ -164,6 +167,7 @@ enum sim_event_kind {
     SIM_ADOPTED, /* the token cache's does */
     SIM_REPORT,  /* a caller's request was answered 401 */
     SIM_PERSON,  /* somebody signs in or answers a challenge */
+    SIM_RESEAL,  /* a rotation of the store's key comes to its next record */
     SIM_HAPPEN,  /* a fault of the kind that happens now and then */
     SIM_START
 };
@@ -214,6 +218,7 @@ struct sim_world {
     struct sim_account accounts[SIM_SESSIONS];
     int64_t outage_until;
     struct sim_row rows[SIM_SESSIONS];
+    struct fsh_keyring *keyring; /* of the store */
     int64_t store_out_until;
     struct sim_host hosts[SIM_ENGINES];
     struct sim_engine engines[SIM_ENGINES];
@@ -276,8 +281,15 @@ bool sim_platform_accepts(const struct sim_world *world, int session, unsigned t
 
 /* ---- store.c */
 
+void sim_store_begin(struct sim_world *world);
+void sim_store_done(struct sim_world *world);
 void sim_store_receive(struct sim_world *world, struct sim_event *event);
 struct fsh_record sim_store_read(struct sim_world *world, int session);
+/* Whether everything that is sealed opens. */
+void sim_store_check(struct sim_world *world);
+/* Somebody rotates the store's key, and comes from record to record. */
+void sim_store_rotate(struct sim_world *world);
+void sim_store_reseal(struct sim_world *world, const struct sim_event *event);
 /* The cache keeps what a flight brought, before its commit; may hand it out; forgets it. */
 void sim_cache_put(struct sim_world *world, int engine, int session,
                    const struct fsh_change *change);

@@ -104,4 +104,5 @@ def main():
         f.write(header(table) if sys.argv[1] == "header" else page(table))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -21,7 +21,13 @@ tools/build.sh build
 grep -E '^(src|devserver|tools|sim)/.*\.c$' "$list" |
     xargs -P "$(nproc)" -n 4 clang-tidy -p build --quiet 2>/dev/null || failed=1
 
-for check in tests/checks/check_includes.py tests/checks/check_docs.py; do
+echo 'manual pages'
+# Which other pages this machine has is no matter.
+if mandoc -T lint docs/man/*.[1-9] 2>/dev/null | grep -v 'referenced manual not found'; then
+    failed=1
+fi
+
+for check in tests/checks/check_includes.py tests/checks/check_docs.py tests/checks/check_man.py; do
     echo "$check"
     /usr/bin/python3 "$check" || failed=1
 done

@@ -4,6 +4,7 @@
 
 #include <freshet/error.h>
 #include <freshet/export.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,9 +27,10 @@ struct freshet_options {
     size_t origins_count;
     /** How the platform speaks; NULL for "partner". */
     const char *profile;
-    /** Where refresh tokens are kept; NULL for "memory:". */
+    /** Where refresh tokens are kept: "memory:" (or NULL), which is gone with the handle, or
+     *  "sqlite:" and the path of a file, which is made when it is not there. */
     const char *secrets;
-    /** Where access tokens are kept; NULL for "memory:". */
+    /** Where access tokens are kept, likewise. Not in the same file. */
     const char *tokens;
     /** Time left of a token at which it is refreshed, in milliseconds; 0 for 300,000. */
     int64_t threshold_ms;
@@ -36,12 +38,15 @@ struct freshet_options {
     const char *ca_file;
     /** Proxy towards the platform; NULL for what the environment says. Never used to loopback. */
     const char *proxy;
+    /** File of the keys that stores on a disk are sealed with: needed by sqlite:; made by
+     *  `freshet key new`; NULL for none. */
+    const char *key_file;
 };
 
 /** The defaults. */
 #define FRESHET_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(struct freshet_options), 0, 0, 0, 0, 0, 0, 0, 0, 0                                  \
+        sizeof(struct freshet_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                               \
     }
 
 /** Opens a platform: checks the options, opens the stores, starts the background thread. Sends
@@ -63,6 +68,19 @@ FRESHET_EXPORT int freshet_open(const struct freshet_options *options, struct fr
  * 15 seconds at the most. NULL is allowed. No other call may be made with the handle or one of its
  *  sessions from the moment this one begins; headers that were taken stay valid. */
 FRESHET_EXPORT void freshet_close(struct freshet *freshet);
+
+/** Tells whether the headers may go to a URL: whether it is at one of the platform's origins. For
+ *  programs that send their requests by other means than the interceptors of libcurl; they must ask
+ *  for each hop of a redirect anew. Looks at the text alone: no name is resolved.
+ *
+ *  @param url           an absolute URL.
+ *  @param ret_loopback  NULL, or where is written whether the URL's host is this machine: then it
+ *                       must be reached without a proxy.
+ *  @return FRESHET_OK; FRESHET_EORIGIN, FRESHET_EINSECURE: the headers must not go there;
+ *          FRESHET_EINVAL: no URL of http or https, or one with a user in it; FRESHET_EFORKED;
+ *          FRESHET_ENOMEM. Any thread. */
+FRESHET_EXPORT int freshet_url_check(const struct freshet *freshet, const char *url,
+                                     bool *ret_loopback, struct freshet_error *error);
 
 #ifdef __cplusplus
 }

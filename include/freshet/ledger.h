@@ -10,7 +10,8 @@ extern "C" {
 
 /** One entry of the ledger: why a session refreshed, waited or died. Holds no secret. */
 struct freshet_ledger_entry {
-    /** Serial number in the ledger of the handle. */
+    /** Serial number in the ledger of the handle; 0 for an entry that only the store has: of
+     * another process, or of an earlier one. */
     uint64_t number;
     /** When, in milliseconds since 1970 UTC. */
     int64_t at_ms;
@@ -26,7 +27,9 @@ struct freshet_ledger_entry {
     uint64_t times;
 };
 
-/** Copies the latest entries of a session, the oldest first.
+/** Copies the latest entries of a session, the oldest first: those of this handle and, from a store
+ *  on a disk, those that other and earlier processes wrote. Looks into the store, and so may wait
+ *  for the disk; without it, this handle's are all there is.
  *
  *  @param ret_entries  room for `room` entries; more than 64 are never written.
  *  @param ret_count    how many were written.

@@ -45,12 +45,17 @@ struct freshet_session_options {
     bool first_party;
     /** Do not refresh in the background, only when used. */
     bool on_demand;
+    /** As in struct freshet_options, for this session alone; 0 for what those say. */
+    int64_t threshold_ms;
+    /** Milliseconds between two automatic sign-ins of a service, at least; 0 for 30,000. */
+    int64_t sign_in_pause_ms;
 };
 
 /** The defaults. */
 #define FRESHET_SESSION_OPTIONS_INIT                                                               \
     {                                                                                              \
-        sizeof(struct freshet_session_options), FRESHET_INTERACTIVE, 0, 0, 0, 0, 0, false, false   \
+        sizeof(struct freshet_session_options), FRESHET_INTERACTIVE, 0, 0, 0, 0, 0, false, false,  \
+            0, 0                                                                                   \
     }
 
 /** Opens a session: reads what the store has of it, and lets a service sign in, in the background.
@@ -201,7 +206,9 @@ struct freshet_session_status {
     size_t partners;
 };
 
-/** Looks at a session, through the background thread.
+/** Looks at a session, through the background thread. Right after freshet_session_open it waits
+ *  until the store has told what it has of the session, 5 seconds at the most; never for the
+ *  platform.
  *
  *  @return FRESHET_OK, FRESHET_EFORKED. */
 FRESHET_EXPORT int freshet_session_status(struct freshet_session *session,

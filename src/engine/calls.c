@@ -17,21 +17,26 @@ void fsh_engine_input_done(struct fsh_call_input *input)
     input->remember_device = false;
 }
 
-/* What a caller is told: the status's text, and behind it what the platform or the transport last
- * said, where that explains the status. */
+/* What a caller is told: the status's text, and behind it what the platform, the transport or the
+ * store last said, where that explains the status. */
 static void explain(struct fsh_call *call, int status, int64_t retry_after_ms)
 {
     const struct fsh_session *session = call->session;
     bool platform = status != FRESHET_ESTORE && status != FRESHET_ECLOSED &&
                     status != FRESHET_ECANCELED && status != FRESHET_ESIGNEDOUT;
-    const struct fsh_active *active = platform ? fsh_engine_active(session) : NULL;
-    const char *detail = active ? active->failed_detail : "";
+    const struct fsh_active *active = fsh_engine_active(session);
+    const char *detail = "";
+
+    if (active && platform)
+        detail = active->failed_detail;
+    else if (active && status == FRESHET_ESTORE)
+        detail = active->store_why;
 
     (void)fsh_base_fail(&call->error, status, "session %s: %s%s%s%s", session->name,
                         freshet_status_text(status), detail[0] ? " (" : "", detail,
                         detail[0] ? ")" : "");
     call->error.retry_after_ms = retry_after_ms;
-    if (!active)
+    if (!active || !platform)
         return;
     call->error.http_status = active->failed_http;
     (void)snprintf(call->error.code, sizeof(call->error.code), "%s", active->failed_code);

@@ -8,6 +8,7 @@
 #include <freshet/status.h>
 #include <stdalign.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,8 @@ static void store_run(struct fsh_post *post)
         active->leased = use->op.kept;
         use->op.kept = (struct fsh_kept){0};
     }
+    (void)snprintf(active->store_why, sizeof(active->store_why), "%s",
+                   use->op.status == FRESHET_OK ? "" : use->op.why);
     fsh_core_stored(&active->core, fsh_engine_now(active->session->engine), use->ticket,
                     use->op.status, use->op.verdict, &use->op.record, use->op.unresolved_ms, &fx);
     fsh_store_kept_done(&use->op.kept);
@@ -225,6 +228,26 @@ static void count(struct fsh_active *active, enum fsh_note_kind note)
         atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
+/* The store keeps it, too. What every program does when it starts says nothing later, and would
+ * push out what does. */
+static void keep_note(const struct fsh_session *session, const struct fsh_ledger_entry *entry)
+{
+    struct fsh_secret_store *store = session->engine->options.secrets;
+    struct fsh_note_row row = {
+        .writer = session->engine->options.holder,
+        .number = entry->number,
+        .at_ms = entry->wall.ms,
+        .status = entry->status,
+        .value = entry->value,
+        .times = entry->times,
+    };
+
+    if (!store->ops->note || entry->note == FSH_NOTE_OPENED || entry->note == FSH_NOTE_ADOPTED)
+        return;
+    (void)snprintf(row.name, sizeof(row.name), "%s", fsh_engine_note_name(entry->note));
+    store->ops->note(store, session->name, &row);
+}
+
 static void write_note(struct fsh_active *active, const struct fsh_effect *effect)
 {
     struct fsh_engine *engine = active->session->engine;
@@ -241,6 +264,7 @@ static void write_note(struct fsh_active *active, const struct fsh_effect *effec
     count(active, effect->note.note);
     if (fsh_engine_ledger_write(&engine->ledger, &entry) && engine->io.event)
         engine->io.event(engine->io.event_data, active->session, &entry);
+    keep_note(active->session, &entry);
 }
 
 static bool of_flight(const struct fsh_request *request)
@@ -452,6 +476,11 @@ struct fsh_token *fsh_engine_token(struct fsh_session *session)
 struct fsh_ledger *fsh_engine_ledger(struct fsh_engine *engine)
 {
     return &engine->ledger;
+}
+
+uint64_t fsh_engine_holder(const struct fsh_engine *engine)
+{
+    return engine->options.holder;
 }
 
 const struct fsh_profile *fsh_engine_profile(const struct fsh_engine *engine)

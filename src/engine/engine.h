@@ -175,6 +175,7 @@ struct fsh_active {
     int failed_http;
     char failed_code[FSH_CODE_MAX];
     char failed_detail[160];
+    char store_why[FSH_WHY_MAX]; /* what the store said last; "" while it works */
     /* The open challenge. */
     struct fsh_secret challenge_session;
     struct fsh_secret challenge_username;
@@ -287,6 +288,7 @@ static inline bool fsh_engine_view(const struct fsh_session *session, uint64_t *
 }
 
 struct fsh_ledger *fsh_engine_ledger(struct fsh_engine *engine);
+uint64_t fsh_engine_holder(const struct fsh_engine *engine);
 const struct fsh_profile *fsh_engine_profile(const struct fsh_engine *engine);
 
 #endif

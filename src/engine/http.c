@@ -5,15 +5,21 @@
 #include "engine/origin.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <freshet/status.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+/* libcurl is set up with the first request: that takes longer than all that a program does which
+ * finds a usable token. Until then there is only the wake-up to wait for. */
 struct fsh_http {
-    CURLM *multi;
-    char *url; /* without a slash at its end */
+    CURLM *multi; /* NULL until the first request */
+    int wakeup;   /* an eventfd */
+    char *url;    /* without a slash at its end */
     char *ca_file;
     char *proxy;
     bool secure;
@@ -229,9 +235,17 @@ static struct transfer *transfer_new(struct fsh_http *http, struct fsh_request *
     return transfer;
 }
 
+/* libcurl counts who initialises it, and lets any thread. */
+static bool ready(struct fsh_http *http)
+{
+    if (!http->multi && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
+        http->multi = curl_multi_init();
+    return http->multi != NULL;
+}
+
 int fsh_http_send(struct fsh_http *http, struct fsh_request *request)
 {
-    struct transfer *transfer = transfer_new(http, request);
+    struct transfer *transfer = ready(http) ? transfer_new(http, request) : NULL;
 
     if (!transfer)
         return FRESHET_ENOMEM;
@@ -299,6 +313,8 @@ void fsh_http_perform(struct fsh_http *http)
     int left = 0;
     CURLMsg *message;
 
+    if (!http->multi)
+        return;
     (void)curl_multi_perform(http->multi, &running);
     while ((message = curl_multi_info_read(http->multi, &left))) {
         struct transfer *transfer = NULL;
@@ -311,18 +327,30 @@ void fsh_http_perform(struct fsh_http *http)
     }
 }
 
+static void wait_alone(const struct fsh_http *http, int fd, int ms)
+{
+    struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = http->wakeup, .events = POLLIN}};
+
+    (void)poll(fds, 2, ms);
+}
+
 void fsh_http_wait(struct fsh_http *http, int fd, int ms)
 {
-    struct curl_waitfd extra = {.fd = fd, .events = CURL_WAIT_POLLIN};
+    struct curl_waitfd extra[] = {{.fd = fd, .events = CURL_WAIT_POLLIN},
+                                  {.fd = http->wakeup, .events = CURL_WAIT_POLLIN}};
+    eventfd_t wakeups;
 
+    if (!http->multi)
+        wait_alone(http, fd, ms);
     /* It fails without memory for its list; coming back at once would be to spin. */
-    if (curl_multi_poll(http->multi, &extra, 1, ms, NULL) != CURLM_OK)
-        (void)poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, ms < 50 ? ms : 50);
+    else if (curl_multi_poll(http->multi, extra, 2, ms, NULL) != CURLM_OK)
+        wait_alone(http, fd, ms < 50 ? ms : 50);
+    (void)eventfd_read(http->wakeup, &wakeups);
 }
 
 void fsh_http_wakeup(struct fsh_http *http)
 {
-    (void)curl_multi_wakeup(http->multi);
+    (void)eventfd_write(http->wakeup, 1);
 }
 
 /* ---- the whole --------------------------------------------------------------------------- */
@@ -355,10 +383,14 @@ int fsh_http_new(const struct fsh_http_options *options, struct fsh_http **ret_h
         LIST_INIT(&http->transfers);
         http->secure = origin.secure;
         http->loopback = fsh_engine_loopback_host(origin.host);
-        http->multi = curl_multi_init();
+        http->wakeup = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     }
     fsh_engine_origin_done(&origin);
-    if (!http || !http->multi || copy_options(http, options) != FRESHET_OK) {
+    if (http && http->wakeup < 0) {
+        fsh_http_free(http);
+        return fsh_base_fail(error, FRESHET_ELIMIT, "no descriptor to be had: %s", strerror(errno));
+    }
+    if (!http || copy_options(http, options) != FRESHET_OK) {
         fsh_http_free(http);
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     }
@@ -375,6 +407,8 @@ void fsh_http_free(struct fsh_http *http)
         transfer_free(LIST_FIRST(&http->transfers));
     if (http->multi)
         (void)curl_multi_cleanup(http->multi);
+    if (http->wakeup >= 0)
+        (void)close(http->wakeup);
     free(http->url);
     free(http->ca_file);
     free(http->proxy);

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 void fsh_engine_ledger_init(struct fsh_ledger *ledger)
 {
@@ -36,6 +37,7 @@ bool fsh_engine_ledger_write(struct fsh_ledger *ledger, struct fsh_ledger_entry 
     repeated = ledger->written > 0 && repeats(place, entry);
     if (repeated) {
         place->times++;
+        *entry = *place;
     } else {
         entry->number = ++ledger->written;
         entry->times = 1;
@@ -100,4 +102,48 @@ static const char *const texts[FSH_NOTE_KINDS] = {
 const char *fsh_engine_note_text(enum fsh_note_kind note)
 {
     return note < FSH_NOTE_KINDS && texts[note] ? texts[note] : "?";
+}
+
+static const char *const names[FSH_NOTE_KINDS] = {
+    [FSH_NOTE_OPENED] = "opened",
+    [FSH_NOTE_REFRESH_BACKGROUND] = "refresh_background",
+    [FSH_NOTE_REFRESH_CALLER] = "refresh_caller",
+    [FSH_NOTE_REFRESH_NEEDED] = "refresh_needed",
+    [FSH_NOTE_REFRESH_REPLAY] = "refresh_replay",
+    [FSH_NOTE_SIGN_IN_AUTOMATIC] = "sign_in_automatic",
+    [FSH_NOTE_SIGN_IN_EXPLICIT] = "sign_in_explicit",
+    [FSH_NOTE_ANSWERED_CHALLENGE] = "challenge_answered",
+    [FSH_NOTE_REFRESHED] = "refreshed",
+    [FSH_NOTE_SIGNED_IN] = "signed_in",
+    [FSH_NOTE_ADOPTED] = "adopted",
+    [FSH_NOTE_FAILED] = "failed",
+    [FSH_NOTE_STORE_FAILED] = "store_failed",
+    [FSH_NOTE_WAITING_FOR_LEASE] = "waiting_for_lease",
+    [FSH_NOTE_CHALLENGED] = "challenged",
+    [FSH_NOTE_PARKED] = "parked",
+    [FSH_NOTE_401_LATE] = "401_late",
+    [FSH_NOTE_401_HELD] = "401_held",
+    [FSH_NOTE_401_UNUSABLE] = "401_unusable",
+    [FSH_NOTE_401_COUNTS] = "401_counts",
+    [FSH_NOTE_PROBE] = "probe",
+    [FSH_NOTE_PROBE_SAYS_ALIVE] = "probe_alive",
+    [FSH_NOTE_PROBE_SAYS_DEAD] = "probe_dead",
+    [FSH_NOTE_PROBE_FAILED] = "probe_failed",
+    [FSH_NOTE_ENDED] = "ended",
+    [FSH_NOTE_SIGNED_OUT] = "signed_out",
+    [FSH_NOTE_LOST_ROTATION] = "lost_rotation",
+};
+
+const char *fsh_engine_note_name(enum fsh_note_kind note)
+{
+    return note < FSH_NOTE_KINDS && names[note] ? names[note] : "unknown";
+}
+
+enum fsh_note_kind fsh_engine_note_kind(const char *name)
+{
+    for (unsigned note = 0; note < FSH_NOTE_KINDS; note++) {
+        if (names[note] && strcmp(names[note], name) == 0)
+            return (enum fsh_note_kind)note;
+    }
+    return FSH_NOTE_KINDS;
 }

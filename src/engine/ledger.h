@@ -35,8 +35,8 @@ struct fsh_ledger {
 void fsh_engine_ledger_init(struct fsh_ledger *ledger);
 void fsh_engine_ledger_done(struct fsh_ledger *ledger);
 
-/* Writes one entry, and fills in its number. One that only repeats the last is counted there, and
- * false is returned. */
+/* Writes one entry, and fills in its number and times. One that only repeats the last is counted
+ * there, and false is returned. */
 bool fsh_engine_ledger_write(struct fsh_ledger *ledger, struct fsh_ledger_entry *entry);
 
 /* Copies the latest entries of a session, at most `room`, in the order of their writing. Returns
@@ -46,5 +46,10 @@ size_t fsh_engine_ledger_read(struct fsh_ledger *ledger, uint64_t session,
 
 /* One English phrase for a note. */
 const char *fsh_engine_note_text(enum fsh_note_kind note);
+
+/* Its name for programs, which never changes; and back: FSH_NOTE_KINDS for a name that this version
+ * does not know. */
+const char *fsh_engine_note_name(enum fsh_note_kind note);
+enum fsh_note_kind fsh_engine_note_kind(const char *name);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 #include "lib/internal.h"
+#include "store/keyring.h"
 
-#include <curl/curl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,9 +47,8 @@ static void alive_free(const unsigned *alive)
 
 /* ---- options ----------------------------------------------------------------------------- */
 
-/* The options as this version knows them: what an older program does not know is the default. */
-static int read_options(const struct freshet_options *given, struct freshet_options *ret_options,
-                        struct freshet_error *error)
+int fsh_lib_options(const struct freshet_options *given, struct freshet_options *ret_options,
+                    struct freshet_error *error)
 {
     struct freshet_options options = FRESHET_OPTIONS_INIT;
 
@@ -57,13 +56,6 @@ static int read_options(const struct freshet_options *given, struct freshet_opti
         return fsh_base_fail(error, FRESHET_EINVAL,
                              "struct freshet_options: initialise it with FRESHET_OPTIONS_INIT");
     memcpy(&options, given, given->size);
-    if (!options.url)
-        return fsh_base_fail(error, FRESHET_ECONFIG,
-                             "url is missing: name the platform's base URL");
-    if (options.threshold_ms < 0)
-        return fsh_base_fail(error, FRESHET_ECONFIG, "threshold_ms is negative");
-    if (options.threshold_ms == 0)
-        options.threshold_ms = FSH_THRESHOLD_MS;
     if (!options.profile)
         options.profile = "partner";
     if (!options.secrets)
@@ -74,7 +66,27 @@ static int read_options(const struct freshet_options *given, struct freshet_opti
     return FRESHET_OK;
 }
 
-static int unknown_profile(const char *name, struct freshet_error *error)
+/* Those of a platform that is to be opened. */
+static int read_options(const struct freshet_options *given, struct freshet_options *ret_options,
+                        struct freshet_error *error)
+{
+    struct freshet_options options = FRESHET_OPTIONS_INIT;
+    int status = fsh_lib_options(given, &options, error);
+
+    if (status != FRESHET_OK)
+        return status;
+    if (!options.url)
+        return fsh_base_fail(error, FRESHET_ECONFIG,
+                             "url is missing: name the platform's base URL");
+    if (options.threshold_ms < 0)
+        return fsh_base_fail(error, FRESHET_ECONFIG, "threshold_ms is negative");
+    if (options.threshold_ms == 0)
+        options.threshold_ms = FSH_THRESHOLD_MS;
+    *ret_options = options;
+    return FRESHET_OK;
+}
+
+int fsh_lib_unknown_profile(const char *name, struct freshet_error *error)
 {
     char known[128] = "";
 
@@ -103,6 +115,21 @@ void fsh_lib_origins_unref(struct fsh_shared_origins *shared)
     free(shared);
 }
 
+int fsh_lib_origins_check(const struct fsh_shared_origins *shared, const char *url,
+                          bool *ret_loopback, struct freshet_error *error)
+{
+    struct fsh_origin origin;
+    int status = fsh_engine_origins_check(&shared->origins, url, error);
+
+    if (status == FRESHET_OK)
+        status = fsh_engine_origin(url, &origin, error);
+    if (status != FRESHET_OK)
+        return status;
+    *ret_loopback = fsh_engine_loopback_host(origin.host);
+    fsh_engine_origin_done(&origin);
+    return FRESHET_OK;
+}
+
 static int add_origins(struct freshet *freshet, const struct freshet_options *options,
                        struct freshet_error *error)
 {
@@ -119,6 +146,27 @@ static int add_origins(struct freshet *freshet, const struct freshet_options *op
     return status;
 }
 
+/* Both stores are sealed with the keys of one file, which nobody reads whose stores need none. */
+static int open_stores(struct freshet *freshet, const struct freshet_options *options,
+                       struct freshet_error *error)
+{
+    struct fsh_store_options secrets = {.where = options->secrets};
+    struct fsh_store_options tokens = {.where = options->tokens};
+    struct fsh_keyring *keyring = NULL;
+    int status = FRESHET_OK;
+
+    if (options->key_file && (fsh_store_seals(secrets.where) || fsh_store_seals(tokens.where)))
+        status = fsh_keyring_open(options->key_file, &keyring, error);
+    secrets.keyring = keyring;
+    tokens.keyring = keyring;
+    if (status == FRESHET_OK)
+        status = fsh_store_secrets_open(&secrets, &freshet->secrets, error);
+    if (status == FRESHET_OK)
+        status = fsh_store_tokens_open(&tokens, &freshet->tokens, error);
+    fsh_keyring_unref(keyring);
+    return status;
+}
+
 static int start(struct freshet *freshet, const struct freshet_options *options,
                  struct freshet_error *error)
 {
@@ -132,16 +180,14 @@ static int start(struct freshet *freshet, const struct freshet_options *options,
     int status;
 
     if (!loop.engine.profile)
-        return unknown_profile(options->profile, error);
+        return fsh_lib_unknown_profile(options->profile, error);
     status = add_origins(freshet, options, error);
     if (status == FRESHET_OK)
         status = alive_new(&freshet->alive, error);
     if (status == FRESHET_OK)
         status = fsh_lib_events_init(&freshet->events, error);
     if (status == FRESHET_OK)
-        status = fsh_store_secrets_open(options->secrets, &freshet->secrets, error);
-    if (status == FRESHET_OK)
-        status = fsh_store_tokens_open(options->tokens, &freshet->tokens, error);
+        status = open_stores(freshet, options, error);
     loop.engine.secrets = freshet->secrets;
     loop.engine.tokens = freshet->tokens;
     if (status == FRESHET_OK)
@@ -170,10 +216,9 @@ int freshet_open(const struct freshet_options *options, struct freshet **ret_fre
 
     if (status != FRESHET_OK)
         return status;
-    /* Both count their users, and may be called at any time in any number. */
-    if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return fsh_base_fail(error, FRESHET_EINTERNAL,
-                             "libsodium or libcurl cannot be initialised");
+    /* May be called at any time, in any number. */
+    if (sodium_init() < 0)
+        return fsh_base_fail(error, FRESHET_EINTERNAL, "libsodium cannot be initialised");
     freshet = calloc(1, sizeof(*freshet));
     if (!freshet)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
@@ -196,6 +241,20 @@ void freshet_close(struct freshet *freshet)
         return;
     fsh_loop_stop(freshet->loop);
     release(freshet);
+}
+
+int freshet_url_check(const struct freshet *freshet, const char *url, bool *ret_loopback,
+                      struct freshet_error *error)
+{
+    bool loopback = false;
+    int status;
+
+    if (fsh_lib_forked(freshet))
+        return fsh_base_fail(error, FRESHET_EFORKED, NULL);
+    status = fsh_lib_origins_check(freshet->origins, url ? url : "", &loopback, error);
+    if (status == FRESHET_OK && ret_loopback)
+        *ret_loopback = loopback;
+    return status;
 }
 
 /* ---- the engine's thread ----------------------------------------------------------------- */

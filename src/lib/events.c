@@ -8,43 +8,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static const char *const names[FSH_NOTE_KINDS] = {
-    [FSH_NOTE_OPENED] = "opened",
-    [FSH_NOTE_REFRESH_BACKGROUND] = "refresh_background",
-    [FSH_NOTE_REFRESH_CALLER] = "refresh_caller",
-    [FSH_NOTE_REFRESH_NEEDED] = "refresh_needed",
-    [FSH_NOTE_REFRESH_REPLAY] = "refresh_replay",
-    [FSH_NOTE_SIGN_IN_AUTOMATIC] = "sign_in_automatic",
-    [FSH_NOTE_SIGN_IN_EXPLICIT] = "sign_in_explicit",
-    [FSH_NOTE_ANSWERED_CHALLENGE] = "challenge_answered",
-    [FSH_NOTE_REFRESHED] = "refreshed",
-    [FSH_NOTE_SIGNED_IN] = "signed_in",
-    [FSH_NOTE_ADOPTED] = "adopted",
-    [FSH_NOTE_FAILED] = "failed",
-    [FSH_NOTE_STORE_FAILED] = "store_failed",
-    [FSH_NOTE_WAITING_FOR_LEASE] = "waiting_for_lease",
-    [FSH_NOTE_CHALLENGED] = "challenged",
-    [FSH_NOTE_PARKED] = "parked",
-    [FSH_NOTE_401_LATE] = "401_late",
-    [FSH_NOTE_401_HELD] = "401_held",
-    [FSH_NOTE_401_UNUSABLE] = "401_unusable",
-    [FSH_NOTE_401_COUNTS] = "401_counts",
-    [FSH_NOTE_PROBE] = "probe",
-    [FSH_NOTE_PROBE_SAYS_ALIVE] = "probe_alive",
-    [FSH_NOTE_PROBE_SAYS_DEAD] = "probe_dead",
-    [FSH_NOTE_PROBE_FAILED] = "probe_failed",
-    [FSH_NOTE_ENDED] = "ended",
-    [FSH_NOTE_SIGNED_OUT] = "signed_out",
-    [FSH_NOTE_LOST_ROTATION] = "lost_rotation",
-};
-
 static struct freshet_ledger_entry public_entry(const struct fsh_ledger_entry *entry)
 {
     return (struct freshet_ledger_entry){
         .number = entry->number,
         .at_ms = entry->wall.ms,
         .what = fsh_engine_note_text(entry->note),
-        .name = names[entry->note],
+        .name = fsh_engine_note_name(entry->note),
         .status = entry->status,
         .value = entry->value,
         .times = entry->times,
@@ -116,21 +86,88 @@ int freshet_event_next(struct freshet *freshet, struct freshet_event *ret_event,
     return found;
 }
 
+/* ---- the ledger -------------------------------------------------------------------------- */
+
+#define EXPLAINED FSH_NOTES_KEPT
+
+static struct freshet_ledger_entry kept_entry(const struct fsh_note_row *row)
+{
+    enum fsh_note_kind note = fsh_engine_note_kind(row->name);
+
+    return (struct freshet_ledger_entry){
+        .at_ms = row->at_ms,
+        .what = note == FSH_NOTE_KINDS ? "something that this version does not know"
+                                       : fsh_engine_note_text(note),
+        .name = note == FSH_NOTE_KINDS ? "unknown" : fsh_engine_note_name(note),
+        .status = row->status,
+        .value = row->value,
+        .times = row->times,
+    };
+}
+
+/* What the store kept of other processes, and of this one before the earliest entry that is still
+ * at hand. */
+static size_t read_kept(const struct freshet_session *session, const struct fsh_engine *engine,
+                        uint64_t earliest, struct freshet_ledger_entry *ret_entries)
+{
+    struct fsh_secret_store *store = session->freshet->secrets;
+    struct fsh_note_row rows[EXPLAINED];
+    size_t read = 0;
+    size_t count = 0;
+
+    if (!store->ops->read_notes ||
+        store->ops->read_notes(store, session->engine.name, rows, EXPLAINED, &read) != FRESHET_OK)
+        return 0;
+    for (size_t i = 0; i < read; i++) {
+        if (rows[i].writer != fsh_engine_holder(engine) || rows[i].number < earliest)
+            ret_entries[count++] = kept_entry(&rows[i]);
+    }
+    return count;
+}
+
+/* Two lists as one, each in its order, the earlier first. */
+static size_t merge(const struct freshet_ledger_entry *a, size_t a_count,
+                    const struct freshet_ledger_entry *b, size_t b_count,
+                    struct freshet_ledger_entry *ret_all)
+{
+    size_t i = 0;
+    size_t j = 0;
+
+    while (i < a_count || j < b_count) {
+        bool first = j == b_count || (i < a_count && a[i].at_ms <= b[j].at_ms);
+
+        ret_all[i + j] = first ? a[i] : b[j];
+        i += first;
+        j += !first;
+    }
+    return i + j;
+}
+
 int freshet_explain(struct freshet_session *session, struct freshet_ledger_entry *ret_entries,
                     size_t room, size_t *ret_count)
 {
-    struct fsh_ledger_entry entries[64];
-    struct fsh_ledger *ledger;
+    struct fsh_ledger_entry entries[EXPLAINED];
+    struct freshet_ledger_entry own[EXPLAINED];
+    struct freshet_ledger_entry kept[EXPLAINED];
+    struct freshet_ledger_entry all[2 * EXPLAINED];
+    struct fsh_engine *engine;
     size_t count;
+    size_t kept_count;
 
     if (fsh_lib_forked(session->freshet))
         return FRESHET_EFORKED;
-    ledger = fsh_engine_ledger(fsh_loop_engine(session->freshet->loop));
-    if (room > sizeof(entries) / sizeof(entries[0]))
-        room = sizeof(entries) / sizeof(entries[0]);
-    count = fsh_engine_ledger_read(ledger, session->engine.number, entries, room);
+    engine = fsh_loop_engine(session->freshet->loop);
+    count = fsh_engine_ledger_read(fsh_engine_ledger(engine), session->engine.number, entries,
+                                   EXPLAINED);
     for (size_t i = 0; i < count; i++)
-        ret_entries[i] = public_entry(&entries[i]);
-    *ret_count = count;
+        own[i] = public_entry(&entries[i]);
+    kept_count = read_kept(session, engine, count ? entries[0].number : UINT64_MAX, kept);
+    count = merge(kept, kept_count, own, count, all);
+    if (room > EXPLAINED)
+        room = EXPLAINED;
+    if (room > count)
+        room = count;
+    memcpy(ret_entries, all + count - room, room * sizeof(all[0]));
+    *ret_count = room;
     return FRESHET_OK;
 }

@@ -29,22 +29,6 @@ void fsh_lib_guard_done(struct fsh_guard *guard)
 
 /* ---- origins ----------------------------------------------------------------------------- */
 
-/* Checks that the headers may go to `url`, and finds out whether that is on this machine. */
-static int check_url(struct fsh_guard *guard, const char *url, bool *ret_loopback,
-                     struct freshet_error *error)
-{
-    struct fsh_origin origin;
-    int status = fsh_engine_origins_check(&guard->origins->origins, url, error);
-
-    if (status == FRESHET_OK)
-        status = fsh_engine_origin(url, &origin, error);
-    if (status != FRESHET_OK)
-        return status;
-    *ret_loopback = fsh_engine_loopback_host(origin.host);
-    fsh_engine_origin_done(&origin);
-    return FRESHET_OK;
-}
-
 /* A handle whose URL is set by CURLOPT_CURLU does not tell it before it performs: the guard checks
  * it then, as it does each hop. */
 int fsh_lib_guard_check(struct fsh_guard *guard, struct freshet_error *error)
@@ -54,7 +38,7 @@ int fsh_lib_guard_check(struct fsh_guard *guard, struct freshet_error *error)
     (void)curl_easy_getinfo(guard->easy, CURLINFO_EFFECTIVE_URL, &url);
     if (!url || url[0] == '\0')
         return FRESHET_OK;
-    return check_url(guard, url, &guard->loopback, error);
+    return fsh_lib_origins_check(guard->origins, url, &guard->loopback, error);
 }
 
 /* Called for each hop, when its connection stands and before its request leaves. */
@@ -68,7 +52,8 @@ static int before_request(void *data, char *remote, char *local, int remote_port
     (void)remote_port;
     (void)local_port;
     (void)curl_easy_getinfo(guard->easy, CURLINFO_EFFECTIVE_URL, &url);
-    guard->refusal = check_url(guard, url ? url : "", &loopback, &guard->error);
+    guard->refusal =
+        fsh_lib_origins_check(guard->origins, url ? url : "", &loopback, &guard->error);
     if (guard->refusal == FRESHET_OK && loopback &&
         (!guard->loopback || !fsh_engine_loopback_address(remote)))
         guard->refusal = fsh_base_fail(&guard->error, FRESHET_EINSECURE,

@@ -33,6 +33,10 @@ struct fsh_shared_origins *fsh_lib_origins_ref(struct fsh_shared_origins *shared
 /* NULL is allowed. */
 void fsh_lib_origins_unref(struct fsh_shared_origins *shared);
 
+/* Checks that the headers may go to `url`, and finds out whether that is on this machine. */
+int fsh_lib_origins_check(const struct fsh_shared_origins *shared, const char *url,
+                          bool *ret_loopback, struct freshet_error *error);
+
 struct freshet {
     /* A page that the kernel wipes in a child of fork(2): so the fast path notices a fork by one
      * load, where getpid(2) would be a system call. */
@@ -65,6 +69,16 @@ static inline bool fsh_lib_forked(const struct freshet *freshet)
 {
     return *freshet->alive != FSH_ALIVE;
 }
+
+/* The options as this version knows them: what an older program does not know is the default.
+ * FRESHET_EINVAL. */
+int fsh_lib_options(const struct freshet_options *given, struct freshet_options *ret_options,
+                    struct freshet_error *error);
+
+/* FRESHET_ECONFIG: there is no such profile, and these there are. */
+int fsh_lib_unknown_profile(const char *name, struct freshet_error *error);
+
+enum freshet_phase fsh_lib_phase(enum fsh_phase phase);
 
 /* Runs `fn(data)` on the engine's thread and returns when it is done. */
 void fsh_lib_on_engine(struct freshet *freshet, void (*fn)(void *data), void *data);

@@ -4,10 +4,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- open and close ---------------------------------------------------------------------- */
 
-static int read_options(const struct freshet_session_options *given,
+static int read_options(const struct freshet_session_options *given, const struct freshet *freshet,
                         struct freshet_session_options *ret_options, struct freshet_error *error)
 {
     struct freshet_session_options options = FRESHET_SESSION_OPTIONS_INIT;
@@ -29,6 +30,12 @@ static int read_options(const struct freshet_session_options *given,
     if (options.partner_id && strlen(options.partner_id) > FSH_PARTNER_ID_MAX)
         return fsh_base_fail(error, FRESHET_EINVAL, "partner_id: more than %d bytes",
                              FSH_PARTNER_ID_MAX);
+    if (options.threshold_ms < 0 || options.sign_in_pause_ms < 0)
+        return fsh_base_fail(error, FRESHET_EINVAL, "a duration is negative");
+    if (options.threshold_ms == 0)
+        options.threshold_ms = freshet->threshold_ms;
+    if (options.sign_in_pause_ms == 0)
+        options.sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS;
     *ret_options = options;
     return FRESHET_OK;
 }
@@ -128,7 +135,7 @@ int freshet_session_open(struct freshet *freshet, const char *name,
         return fsh_base_fail(error, FRESHET_EINVAL,
                              "a session's name is 1 to %d bytes of printable ASCII, no spaces",
                              FSH_NAME_MAX);
-    status = read_options(options, &known, error);
+    status = read_options(options, freshet, &known, error);
     if (status != FRESHET_OK)
         return status;
     opening.options = (struct fsh_session_options){
@@ -137,8 +144,8 @@ int freshet_session_open(struct freshet *freshet, const char *name,
         .service = known.kind == FRESHET_SERVICE,
         .background = !known.on_demand,
         .first_party = known.first_party,
-        .threshold_ms = freshet->threshold_ms,
-        .sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS,
+        .threshold_ms = known.threshold_ms,
+        .sign_in_pause_ms = known.sign_in_pause_ms,
         .credentials = {.password = known.password, .password_data = known.password_data},
     };
     if (copy(known.username, &credentials->username) != FRESHET_OK ||
@@ -206,12 +213,15 @@ int freshet_partner_set(struct freshet_session *session, const char *partner)
 
 /* ---- status ------------------------------------------------------------------------------ */
 
+#define READING_MS 5000 /* longer than a store takes to say that it is busy */
+
 struct looking {
     struct freshet_session *session;
     struct freshet_session_status *ret_status;
+    bool reading;
 };
 
-static enum freshet_phase public_phase(enum fsh_phase phase)
+enum freshet_phase fsh_lib_phase(enum fsh_phase phase)
 {
     static const enum freshet_phase phases[] = {
         [FSH_PHASE_NONE] = FRESHET_PHASE_NONE,   [FSH_PHASE_LIVE] = FRESHET_PHASE_LIVE,
@@ -232,9 +242,11 @@ static void look_on_engine(void *data)
     struct freshet_session_status *ret = looking->ret_status;
 
     fsh_engine_core(engine, &core);
+    looking->reading =
+        core.loaded ? core.step == FSH_STEP_ADOPT : core.failure == 0 && !core.closing;
     wake = fsh_core_wake_at(&core);
     *ret = (struct freshet_session_status){
-        .phase = public_phase(core.record.phase),
+        .phase = fsh_lib_phase(core.record.phase),
         .usable = fsh_core_usable(&core, now),
         .challenge = core.challenge ? core.challenge : core.record.parked,
         .age_ms = -1,
@@ -258,10 +270,17 @@ static void look_on_engine(void *data)
 int freshet_session_status(struct freshet_session *session,
                            struct freshet_session_status *ret_status, struct freshet_error *error)
 {
-    struct looking looking = {session, ret_status};
+    struct looking looking = {.session = session, .ret_status = ret_status};
+    const struct timespec pause = {.tv_nsec = 1000000};
+    struct fsh_mono latest;
 
     if (fsh_lib_forked(session->freshet))
         return fsh_base_fail(error, FRESHET_EFORKED, NULL);
+    latest = fsh_mono_add(fsh_clock_mono(), READING_MS);
     fsh_lib_on_engine(session->freshet, look_on_engine, &looking);
+    while (looking.reading && fsh_clock_mono().ms < latest.ms) {
+        (void)nanosleep(&pause, NULL);
+        fsh_lib_on_engine(session->freshet, look_on_engine, &looking);
+    }
     return FRESHET_OK;
 }

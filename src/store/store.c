@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "store/memory/memory.h"
+#include "store/sqlite/sqlite.h"
 
 #include <freshet/status.h>
 #include <string.h>
@@ -61,24 +62,97 @@ int fsh_store_keep(struct fsh_kept *kept, struct fsh_store_op *op)
     return FRESHET_OK;
 }
 
+/* The path behind the name of the kind; NULL for another kind. */
+static const char *path_of(const char *where)
+{
+    static const char kind[] = "sqlite:";
+
+    return strncmp(where, kind, sizeof(kind) - 1) == 0 ? where + sizeof(kind) - 1 : NULL;
+}
+
+bool fsh_store_seals(const char *where)
+{
+    return path_of(where) != NULL;
+}
+
 static int no_store(const char *key, const char *where, struct freshet_error *error)
 {
     return fsh_base_fail(error, FRESHET_ECONFIG,
-                         "%s = %s: no such kind of store; this version knows memory:", key, where);
+                         "%s = %s: no such kind of store; this version knows memory: and "
+                         "sqlite:/path/of/file",
+                         key, where);
 }
 
-int fsh_store_secrets_open(const char *where, struct fsh_secret_store **ret_store,
-                           struct freshet_error *error)
+/* The path of a database that can be opened. */
+static int check(const char *key, const struct fsh_store_options *options, const char **ret_path,
+                 struct freshet_error *error)
 {
-    if (strcmp(where, "memory:") != 0)
+    const char *path = path_of(options->where);
+
+    if (!path)
+        return no_store(key, options->where, error);
+    if (path[0] == '\0')
+        return fsh_base_fail(error, FRESHET_ECONFIG, "%s = sqlite: lacks the path of its file",
+                             key);
+    if (!options->keyring)
+        return fsh_base_fail(error, FRESHET_ECONFIG,
+                             "%s = %s: what it keeps is sealed, so it needs a key_file; make one "
+                             "with `freshet key new FILE`",
+                             key, options->where);
+    *ret_path = path;
+    return FRESHET_OK;
+}
+
+int fsh_store_secrets_open(const struct fsh_store_options *options,
+                           struct fsh_secret_store **ret_store, struct freshet_error *error)
+{
+    const char *path;
+    int status;
+
+    if (strcmp(options->where, "memory:") == 0)
+        return fsh_store_memory_secrets(ret_store, error);
+    status = check("secrets", options, &path, error);
+    if (status != FRESHET_OK)
+        return status;
+    return fsh_store_sqlite_secrets(path, options->keyring, ret_store, error);
+}
+
+int fsh_store_tokens_open(const struct fsh_store_options *options,
+                          struct fsh_token_cache **ret_cache, struct freshet_error *error)
+{
+    const char *path;
+    int status;
+
+    if (strcmp(options->where, "memory:") == 0)
+        return fsh_store_memory_tokens(ret_cache, error);
+    status = check("tokens", options, &path, error);
+    if (status != FRESHET_OK)
+        return status;
+    return fsh_store_sqlite_tokens(path, options->keyring, ret_cache, error);
+}
+
+int fsh_store_sessions(const char *where,
+                       int (*each)(void *data, const char *name, const struct fsh_record *record),
+                       void *data, struct freshet_error *error)
+{
+    const char *path = path_of(where);
+
+    if (strcmp(where, "memory:") == 0)
+        return FRESHET_OK; /* a new one is empty */
+    if (!path)
         return no_store("secrets", where, error);
-    return fsh_store_memory_secrets(ret_store, error);
+    return fsh_store_sqlite_sessions(path, each, data, error);
 }
 
-int fsh_store_tokens_open(const char *where, struct fsh_token_cache **ret_cache,
-                          struct freshet_error *error)
+int fsh_tend_open(const char *where, enum fsh_seal_purpose purpose, struct fsh_tend **ret_tend,
+                  struct freshet_error *error)
 {
-    if (strcmp(where, "memory:") != 0)
-        return no_store("tokens", where, error);
-    return fsh_store_memory_tokens(ret_cache, error);
+    const char *path = path_of(where);
+
+    *ret_tend = NULL;
+    if (strcmp(where, "memory:") == 0)
+        return FRESHET_OK;
+    if (!path)
+        return no_store(purpose == FSH_SEAL_TOKEN ? "tokens" : "secrets", where, error);
+    return fsh_store_sqlite_tend(path, purpose, ret_tend, error);
 }

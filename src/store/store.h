@@ -2,6 +2,7 @@
 #ifndef FSH_STORE_STORE_H
 #define FSH_STORE_STORE_H
 
+#include "base/bounds.h"
 #include "base/post.h"
 #include "base/secret.h"
 #include "core/record.h"
@@ -30,6 +31,9 @@ struct fsh_store_op {
     struct fsh_post post; /* for whoever brings it back to the engine */
     void (*done)(struct fsh_store_op *op);
     const char *session; /* its name; borrowed until done */
+    /* 32 bytes that only the session's owner carries, and that its secrets are sealed with besides
+     * the store's key; NULL for none. Borrowed until done. */
+    const unsigned char *session_key;
     struct fsh_change change;
     struct fsh_stamp now;     /* of this host; a store with a clock of its own
                                  (a database of many hosts) uses that */
@@ -38,14 +42,38 @@ struct fsh_store_op {
     enum fsh_verdict verdict; /* out */
     struct fsh_record record; /* out: as it now is */
     int64_t unresolved_ms;    /* out: fsh_core_record_unresolved_ms */
+    char why[FSH_WHY_MAX];    /* out, with another status than FRESHET_OK: one sentence, or "" */
 };
 
 struct fsh_secret_store;
+
+/* One entry of the ledger as it is kept with the session. Names are text, so that programs of
+ * several versions may share a store. */
+struct fsh_note_row {
+    uint64_t writer; /* the engine */
+    uint64_t number; /* the engine's own, of the entry: the same again replaces `times` */
+    int64_t at_ms;   /* since 1970 */
+    char name[32];
+    int status;
+    int64_t value;
+    uint64_t times;
+};
+
+/* That are kept of a session. */
+#define FSH_NOTES_KEPT 64
 
 struct fsh_secret_store_ops {
     void (*submit)(struct fsh_secret_store *store, struct fsh_store_op *op);
     /* All operations are done, and none is submitted any more. */
     void (*close)(struct fsh_secret_store *store);
+    /* Keeps an entry of the ledger, soon, and at the latest when the store is closed. It may be
+     * lost with the process. Any thread; never waits. NULL in a store that keeps none. */
+    void (*note)(struct fsh_secret_store *store, const char *session,
+                 const struct fsh_note_row *row);
+    /* Reads the latest entries of a session that were kept, the oldest first, at most `room`. Waits
+     * for the store. Any thread. NULL in a store that keeps none. */
+    int (*read_notes)(struct fsh_secret_store *store, const char *session,
+                      struct fsh_note_row *ret_rows, size_t room, size_t *ret_count);
 };
 
 struct fsh_secret_store {
@@ -65,10 +93,12 @@ struct fsh_cache_op {
     struct fsh_post post;
     void (*done)(struct fsh_cache_op *op);
     const char *session;
+    const unsigned char *session_key; /* as in struct fsh_store_op */
     enum fsh_cache_kind kind;
     struct fsh_token *token; /* PUT: a reference, the operation's; GET: out, likewise, or NULL */
     uint64_t generation;     /* DROP: that one and any older */
     int status;              /* out */
+    char why[FSH_WHY_MAX];   /* out, as in struct fsh_store_op */
 };
 
 struct fsh_token_cache;
@@ -82,11 +112,29 @@ struct fsh_token_cache {
     const struct fsh_token_cache_ops *ops;
 };
 
+struct fsh_keyring;
+
+struct fsh_store_options {
+    const char *where;           /* "memory:", or "sqlite:" and the path of a file */
+    struct fsh_keyring *keyring; /* a reference is taken; NULL for none: memory: needs none */
+};
+
 /* Opens what a configuration names: "memory:" lives as long as it is open. FRESHET_ECONFIG for
- * anything else. */
-int fsh_store_secrets_open(const char *where, struct fsh_secret_store **ret_store,
-                           struct freshet_error *error);
-int fsh_store_tokens_open(const char *where, struct fsh_token_cache **ret_cache,
-                          struct freshet_error *error);
+ * what is no store, for sqlite: without keys, and for a file that others may read; FRESHET_ESTORE
+ * for one that cannot be used for now, is damaged, or was written by a newer version. */
+int fsh_store_secrets_open(const struct fsh_store_options *options,
+                           struct fsh_secret_store **ret_store, struct freshet_error *error);
+int fsh_store_tokens_open(const struct fsh_store_options *options,
+                          struct fsh_token_cache **ret_cache, struct freshet_error *error);
+
+/* Whether a store of that name seals what it keeps, and so needs keys. */
+bool fsh_store_seals(const char *where);
+
+/* Hands each session that the secret store at `where` knows to `each`, in the order of their names,
+ * until it returns something else than FRESHET_OK, which is returned. Needs no key. A store that is
+ * not there yet knows none. */
+int fsh_store_sessions(const char *where,
+                       int (*each)(void *data, const char *name, const struct fsh_record *record),
+                       void *data, struct freshet_error *error);
 
 #endif

@@ -13,6 +13,7 @@ static void token_free(struct fsh_token *token)
     for (size_t i = 0; i < token->partner_count; i++)
         free(token->partners[i]);
     free(token->partners);
+    free(token->partner_header);
     free(token->bundles);
     free(token);
 }
@@ -59,8 +60,8 @@ int fsh_token_new(uint64_t incarnation, uint64_t generation, struct fsh_stamp se
     token->generation = generation;
     token->sent_at = sent_at;
     token->lifetime_ms = lifetime_ms;
-    token->partner_header = partner_header;
-    if (copy_partners(token, partners, partner_count) != FRESHET_OK) {
+    token->partner_header = strdup(partner_header);
+    if (!token->partner_header || copy_partners(token, partners, partner_count) != FRESHET_OK) {
         token_free(token);
         return FRESHET_ENOMEM;
     }

@@ -19,7 +19,7 @@ struct fsh_token {
     struct fsh_stamp sent_at;
     int64_t lifetime_ms;
     struct fsh_secret authorization; /* value of the Authorization header */
-    const char *partner_header;      /* name of the header; static */
+    char *partner_header;            /* name of the header; owned */
     size_t partner_count;
     char **partners;            /* owned */
     struct fsh_bundle *bundles; /* one a partner */
@@ -32,8 +32,8 @@ struct fsh_bundle {
     struct fsh_token *token;
 };
 
-/* Takes over the bytes of `authorization`; copies the partner ids. One reference is the caller's.
- * FRESHET_ENOMEM leaves everything as it was. */
+/* Takes over the bytes of `authorization`; copies the header's name and the partner ids. One
+ * reference is the caller's. FRESHET_ENOMEM leaves everything as it was. */
 int fsh_token_new(uint64_t incarnation, uint64_t generation, struct fsh_stamp sent_at,
                   int64_t lifetime_ms, struct fsh_secret *authorization, const char *partner_header,
                   char *const *partners, size_t partner_count, struct fsh_token **ret_token);

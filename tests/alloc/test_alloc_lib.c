@@ -82,6 +82,24 @@ static void handles(void **state)
     assert_true(alloc_every(open_and_close, NULL));
 }
 
+static void check_a_url(const void *what)
+{
+    struct freshet_error error = {0};
+    bool loopback = false;
+    int status;
+
+    (void)what;
+    alloc_arm();
+    status = freshet_url_check(world.freshet, world.server.dev.url, &loopback, &error);
+    assert_int_equal(in_vain(status, 0, &error), !loopback);
+}
+
+static void urls(void **state)
+{
+    (void)state;
+    assert_true(alloc_every(check_a_url, NULL));
+}
+
 static struct freshet_session *open_session(void)
 {
     struct freshet_session_options options = FRESHET_SESSION_OPTIONS_INIT;
@@ -440,6 +458,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handles),
+        cmocka_unit_test(urls),
         cmocka_unit_test(sessions),
         cmocka_unit_test(using_a_token_allocates_nothing),
         cmocka_unit_test(the_partner),

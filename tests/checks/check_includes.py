@@ -32,7 +32,7 @@ LIBRARIES = {
 }
 # What libc brings, besides sys/ and the like: everything else is a library, and must stand above.
 LIBC = {name + ".h" for name in """
-    assert ctype dirent endian err errno fcntl float getopt grp ifaddrs inttypes iso646 limits locale
+    assert ctype dirent endian err errno fcntl float getopt glob grp ifaddrs inttypes iso646 limits locale
     math netdb poll pthread pwd regex sched search semaphore setjmp signal spawn stdalign stdarg
     stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings syslog termios threads
     time uchar unistd wchar wctype""".split()}

@@ -2,16 +2,13 @@
 
 /* The libcurl interceptor: both headers or neither, and only to the platform's origins. */
 
+#include "certificate.h"
 #include "lib.h"
 
 #include <jansson.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct text {
     char bytes[4096];
@@ -114,6 +111,47 @@ static void a_foreign_url_is_refused_before_anything_is_sent(void **state)
     freshet_session_close(session);
 }
 
+static void a_program_without_an_interceptor_asks_where_the_headers_may_go(void **state)
+{
+    static const char *const origins[] = {"https://files.example.com", "https://localhost:8443"};
+    static const struct {
+        const char *url;
+        int status;
+        bool loopback;
+    } rows[] = {
+        {"https://api.example.com/orders?a=b", FRESHET_OK, false},
+        {"https://API.example.com:443/", FRESHET_OK, false},
+        {"https://files.example.com/x", FRESHET_OK, false},
+        {"https://localhost:8443/x", FRESHET_OK, true},
+        {"https://localhost/x", FRESHET_EORIGIN, false},
+        {"https://api.example.com.evil.example/", FRESHET_EORIGIN, false},
+        {"https://api.example.com@evil.example/", FRESHET_EINVAL, false},
+        {"http://api.example.com/", FRESHET_EINSECURE, false},
+        {"api.example.com/orders", FRESHET_EINVAL, false},
+        {"", FRESHET_EINVAL, false},
+        {NULL, FRESHET_EINVAL, false},
+    };
+    struct freshet_options options = FRESHET_OPTIONS_INIT;
+    struct freshet *freshet = NULL;
+
+    (void)state;
+    options.url = "https://api.example.com/v1";
+    options.origins = origins;
+    options.origins_count = 2;
+    assert_int_equal(freshet_open(&options, &freshet, NULL), FRESHET_OK);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct freshet_error error = {0};
+        bool loopback = false;
+
+        assert_int_equal(freshet_url_check(freshet, rows[i].url, &loopback, &error),
+                         rows[i].status);
+        assert_int_equal(loopback, rows[i].loopback);
+        assert_int_equal(error.status, rows[i].status);
+    }
+    assert_int_equal(freshet_url_check(freshet, rows[0].url, NULL, NULL), FRESHET_OK);
+    freshet_close(freshet);
+}
+
 static void a_redirect_elsewhere_ends_the_transfer_before_its_request(void **state)
 {
     struct world *world = *state;
@@ -205,64 +243,6 @@ static void a_failure_of_libcurl_is_told_with_its_code(void **state)
 
 /* ---- TLS ----------------------------------------------------------------------------------- */
 
-struct certificate {
-    char folder[64];
-    char cert[96];
-    char key[96];
-};
-
-static X509 *self_signed(EVP_PKEY *key)
-{
-    X509 *cert = X509_new();
-    X509_NAME *name = X509_get_subject_name(cert);
-    X509V3_CTX context;
-    X509_EXTENSION *names;
-
-    (void)ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-    (void)X509_set_version(cert, X509_VERSION_3);
-    (void)X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-    (void)X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    (void)X509_set_pubkey(cert, key);
-    (void)X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                                     (const unsigned char *)"freshet test", -1, -1, 0);
-    (void)X509_set_issuer_name(cert, name);
-    X509V3_set_ctx(&context, cert, cert, NULL, NULL, 0);
-    names = X509V3_EXT_conf_nid(NULL, &context, NID_subject_alt_name, "IP:127.0.0.1");
-    (void)X509_add_ext(cert, names, -1);
-    X509_EXTENSION_free(names);
-    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
-    return cert;
-}
-
-static void certificate_make(struct certificate *certificate)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *cert = self_signed(key);
-    FILE *file;
-
-    (void)snprintf(certificate->folder, sizeof(certificate->folder), "/tmp/freshet-tls-XXXXXX");
-    assert_non_null(mkdtemp(certificate->folder));
-    (void)snprintf(certificate->cert, sizeof(certificate->cert), "%s/cert", certificate->folder);
-    (void)snprintf(certificate->key, sizeof(certificate->key), "%s/key", certificate->folder);
-    file = fopen(certificate->cert, "we");
-    assert_non_null(file);
-    assert_int_equal(PEM_write_X509(file, cert), 1);
-    (void)fclose(file);
-    file = fopen(certificate->key, "we");
-    assert_non_null(file);
-    assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
-    (void)fclose(file);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-}
-
-static void certificate_remove(const struct certificate *certificate)
-{
-    (void)unlink(certificate->cert);
-    (void)unlink(certificate->key);
-    (void)rmdir(certificate->folder);
-}
-
 static int sign_in_over_tls(const struct devserver *server, const char *ca_file,
                             struct freshet_error *error)
 {
@@ -308,6 +288,7 @@ int main(void)
         WITH_WORLD(the_callers_headers_go_along_but_not_under_our_names),
         WITH_WORLD(a_body_is_sent_once),
         WITH_WORLD(a_foreign_url_is_refused_before_anything_is_sent),
+        cmocka_unit_test(a_program_without_an_interceptor_asks_where_the_headers_may_go),
         WITH_WORLD(a_redirect_elsewhere_ends_the_transfer_before_its_request),
         WITH_WORLD(a_redirect_to_another_origin_of_the_platform_takes_both_headers_along),
         WITH_WORLD(loopback_is_never_reached_through_a_proxy),

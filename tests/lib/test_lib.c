@@ -473,6 +473,7 @@ static int in_child(struct freshet_session *session, struct freshet *freshet)
         freshet_sign_out(session, false, NULL) != FRESHET_EFORKED ||
         freshet_session_status(session, &status, NULL) != FRESHET_EFORKED ||
         freshet_event_next(freshet, &event, NULL) != FRESHET_EFORKED ||
+        freshet_url_check(freshet, "https://a.example", NULL, NULL) != FRESHET_EFORKED ||
         freshet_event_fd(freshet) != -1)
         return 1;
     freshet_session_close(session);

@@ -129,7 +129,10 @@ static void tokens_close(struct fsh_token_cache *base)
 /* ---- opening, closing, steps
  * ------------------------------------------------------------------- */
 
-static const struct fsh_secret_store_ops secrets_ops = {secrets_submit, secrets_close};
+static const struct fsh_secret_store_ops secrets_ops = {
+    .submit = secrets_submit,
+    .close = secrets_close,
+};
 static const struct fsh_token_cache_ops tokens_ops = {tokens_submit, tokens_close};
 
 int scenario_stores_open(struct scenario *scenario)

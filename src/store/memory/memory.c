@@ -192,7 +192,10 @@ static void tokens_close(struct fsh_token_cache *cache)
     free(tokens);
 }
 
-static const struct fsh_secret_store_ops secrets_ops = {secrets_submit, secrets_close};
+static const struct fsh_secret_store_ops secrets_ops = {
+    .submit = secrets_submit,
+    .close = secrets_close,
+};
 static const struct fsh_token_cache_ops tokens_ops = {tokens_submit, tokens_close};
 
 int fsh_store_memory_secrets(struct fsh_secret_store **ret_store, struct freshet_error *error)

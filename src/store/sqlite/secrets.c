@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/error.h"
+#include "store/codec.h"
+#include "store/kept.h"
+#include "store/keyring.h"
+#include "store/seal.h"
+#include "store/sqlite/checkpoint.h"
+#include "store/sqlite/file.h"
+#include "store/sqlite/ledger.h"
+#include "store/sqlite/sql.h"
+#include "store/sqlite/sqlite.h"
+#include "store/sqlite/thread.h"
+
+#include <freshet/status.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct secrets {
+    struct fsh_secret_store store;
+    struct fsh_keyring *keyring;
+    struct fsh_sqlite *db; /* the thread's */
+    struct fsh_sqlite_checkpoint *checkpoint;
+    struct fsh_sqlite_thread *thread;
+    struct fsh_sqlite_notes notes;
+};
+
+/* ---- one operation ----------------------------------------------------------------------- */
+
+static int op_failed(struct fsh_store_op *op, int status, const char *why)
+{
+    op->status = status;
+    (void)snprintf(op->why, sizeof(op->why), "%s", why);
+    return FRESHET_OK;
+}
+
+static struct fsh_seal_context context(const struct fsh_store_op *op,
+                                       const struct fsh_record *record)
+{
+    return (struct fsh_seal_context){
+        .purpose = FSH_SEAL_SECRETS,
+        .record = op->session,
+        .incarnation = record->incarnation,
+        .generation = record->generation,
+        .session_key = op->session_key,
+    };
+}
+
+/* The record of the row that `read` stands at. One that cannot be read is unavailable, and stays.
+ */
+static int decode(sqlite3_stmt *read, int column, struct fsh_record *ret_record)
+{
+    const unsigned char *bytes = sqlite3_column_blob(read, column);
+
+    return fsh_store_decode(bytes, (size_t)sqlite3_column_bytes(read, column), ret_record);
+}
+
+static int unseal(struct secrets *secrets, struct fsh_store_op *op, sqlite3_stmt *read,
+                  const struct fsh_record *before, struct fsh_kept *ret_kept)
+{
+    struct fsh_seal_context bound = context(op, before);
+    const unsigned char *sealed = sqlite3_column_blob(read, 1);
+    struct fsh_secret plain = {0};
+    int status;
+
+    if (sqlite3_column_type(read, 1) == SQLITE_NULL)
+        return FRESHET_OK;
+    status = fsh_unseal(secrets->keyring, &bound, sealed, (size_t)sqlite3_column_bytes(read, 1),
+                        &plain, op->why, sizeof(op->why));
+    if (status == FRESHET_OK) {
+        status = fsh_kept_decode(&plain, ret_kept);
+        if (status == FRESHET_ESTORE)
+            (void)snprintf(op->why, sizeof(op->why),
+                           "the secrets of this session were written by another version of "
+                           "Freshet; update this one");
+    }
+    fsh_base_secret_done(&plain);
+    return status;
+}
+
+/* Whether the change looks at, or moves, what stands beside the record. */
+static bool touches_secrets(enum fsh_change_kind kind)
+{
+    return kind == FSH_CHANGE_LEASE || kind == FSH_CHANGE_COMMIT || kind == FSH_CHANGE_END ||
+           kind == FSH_CHANGE_SIGN_OUT || kind == FSH_CHANGE_LOSE;
+}
+
+static bool none(const struct fsh_kept *kept)
+{
+    return fsh_base_secret_empty(&kept->refresh_token) &&
+           fsh_base_secret_empty(&kept->device_key) &&
+           fsh_base_secret_empty(&kept->device_group_key);
+}
+
+/* FRESHET_OK with NULL when there is nothing to seal. */
+static int seal(struct secrets *secrets, const struct fsh_store_op *op, const struct fsh_kept *kept,
+                unsigned char **ret_sealed, size_t *ret_len)
+{
+    struct fsh_seal_context bound = context(op, &op->record);
+    struct fsh_secret plain = {0};
+    int status;
+
+    *ret_sealed = NULL;
+    *ret_len = 0;
+    if (none(kept))
+        return FRESHET_OK;
+    status = fsh_kept_encode(kept, &plain);
+    if (status == FRESHET_OK)
+        status = fsh_seal(secrets->keyring, &bound,
+                          (const unsigned char *)fsh_base_secret_reveal(&plain), plain.len,
+                          ret_sealed, ret_len);
+    fsh_base_secret_done(&plain);
+    return status;
+}
+
+static sqlite3_stmt *bind_record(struct fsh_sqlite *db, unsigned number,
+                                 const struct fsh_store_op *op,
+                                 unsigned char bytes[FSH_CODEC_BYTES])
+{
+    sqlite3_stmt *write = fsh_sqlite_statement(db, number);
+
+    fsh_store_encode(&op->record, bytes);
+    if (!write)
+        return NULL;
+    (void)sqlite3_bind_text(write, 1, op->session, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_blob(write, 2, bytes, FSH_CODEC_BYTES, SQLITE_STATIC);
+    return write;
+}
+
+/* A status other than FRESHET_OK is of the whole transaction. */
+static int write_record(struct secrets *secrets, struct fsh_store_op *op)
+{
+    unsigned char bytes[FSH_CODEC_BYTES];
+
+    return fsh_sqlite_run(secrets->db, bind_record(secrets->db, FSH_SQL_SESSION_RECORD, op, bytes));
+}
+
+static int write_all(struct secrets *secrets, struct fsh_store_op *op, const struct fsh_kept *kept)
+{
+    unsigned char bytes[FSH_CODEC_BYTES];
+    unsigned char *sealed;
+    size_t len;
+    char key[17] = "";
+    sqlite3_stmt *write;
+    int status = seal(secrets, op, kept, &sealed, &len);
+
+    if (status != FRESHET_OK)
+        return op_failed(op, status, "the secrets could not be sealed; see to the key file");
+    write = bind_record(secrets->db, FSH_SQL_SESSION_WRITE, op, bytes);
+    if (write && sealed) {
+        (void)sqlite3_bind_blob(write, 3, sealed, (int)len, SQLITE_STATIC);
+        if (fsh_sealed_by(sealed, len, key))
+            (void)sqlite3_bind_text(write, 4, key, -1, SQLITE_STATIC);
+    }
+    status = fsh_sqlite_run(secrets->db, write);
+    free(sealed);
+    return status;
+}
+
+/* What the change took effect on is written; `read` stands at the row, or is NULL without one. */
+static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3_stmt *read,
+                       const struct fsh_record *before)
+{
+    enum fsh_change_kind kind = op->change.kind;
+    struct fsh_kept kept = {0};
+    int status = FRESHET_OK;
+
+    if (read && touches_secrets(kind))
+        status = unseal(secrets, op, read, before, &kept);
+    /* Who signs out wants the secrets gone, readable or not (rule 10). */
+    if (status != FRESHET_OK && kind != FSH_CHANGE_SIGN_OUT) {
+        op->status = status;
+        return FRESHET_OK;
+    }
+    op->why[0] = '\0';
+    op->status = fsh_store_keep(&kept, op);
+    if (op->status == FRESHET_OK) {
+        if (read)
+            (void)sqlite3_reset(read);
+        status = touches_secrets(kind) && kind != FSH_CHANGE_LEASE ? write_all(secrets, op, &kept)
+                                                                   : write_record(secrets, op);
+    }
+    fsh_store_kept_done(&kept);
+    return op->status == FRESHET_OK ? status : FRESHET_OK;
+}
+
+/* A status other than FRESHET_OK is of the whole transaction; the operation's own is in it. */
+static int apply(struct secrets *secrets, struct fsh_store_op *op)
+{
+    sqlite3_stmt *read = fsh_sqlite_statement(secrets->db, FSH_SQL_SESSION_READ);
+    struct fsh_record before = {0};
+    int status = FRESHET_OK;
+    int code;
+
+    op->status = FRESHET_OK;
+    op->why[0] = '\0';
+    if (!read)
+        return fsh_sqlite_failed(secrets->db);
+    (void)sqlite3_bind_text(read, 1, op->session, -1, SQLITE_STATIC);
+    code = sqlite3_step(read);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return fsh_sqlite_failed(secrets->db);
+    if (code == SQLITE_ROW && decode(read, 0, &before) != FRESHET_OK) {
+        (void)sqlite3_reset(read);
+        return op_failed(op, FRESHET_ESTORE,
+                         "the session's record cannot be read: damaged, or of another version of "
+                         "Freshet; it is left as it is");
+    }
+    op->record = before;
+    op->verdict = fsh_core_record_apply(&op->record, &op->change, op->now);
+    op->unresolved_ms = fsh_core_record_unresolved_ms(&op->record, op->change.attempt, op->now);
+    if (op->verdict == FSH_VERDICT_DONE && op->change.kind != FSH_CHANGE_READ)
+        status = take_effect(secrets, op, code == SQLITE_ROW ? read : NULL, &before);
+    (void)sqlite3_reset(read);
+    return status;
+}
+
+/* ---- many operations --------------------------------------------------------------------- */
+
+static struct fsh_store_op *op_of(struct fsh_post *post)
+{
+    return fsh_container_of(post, struct fsh_store_op, post);
+}
+
+static int do_all(struct secrets *secrets, struct fsh_post *posts)
+{
+    bool writing = false;
+    int status;
+
+    for (struct fsh_post *post = posts; post; post = post->next)
+        writing = writing || op_of(post)->change.kind != FSH_CHANGE_READ;
+    status = fsh_sqlite_begin(secrets->db, writing);
+    if (status != FRESHET_OK)
+        return status;
+    if (writing)
+        fsh_keyring_refresh(secrets->keyring);
+    for (struct fsh_post *post = posts; status == FRESHET_OK && post; post = post->next)
+        status = apply(secrets, op_of(post));
+    if (status == FRESHET_OK && writing)
+        status = fsh_sqlite_notes_write(&secrets->notes, secrets->db);
+    if (status == FRESHET_OK)
+        status = fsh_sqlite_commit(secrets->db);
+    else
+        fsh_sqlite_rollback(secrets->db);
+    fsh_sqlite_notes_ended(&secrets->notes, status == FRESHET_OK);
+    return status;
+}
+
+static void complete(struct fsh_store_op *op, int status, const char *why)
+{
+    if (status != FRESHET_OK)
+        (void)op_failed(op, status, why);
+    /* What a lease handed out is nobody's when it was not taken. */
+    if (op->status != FRESHET_OK)
+        fsh_store_kept_done(&op->kept);
+    op->done(op);
+}
+
+static void group(void *data, struct fsh_post *posts)
+{
+    struct secrets *secrets = data;
+    int status = do_all(secrets, posts);
+
+    while (posts) {
+        struct fsh_post *next = posts->next; /* the operation is its owner's once it is done */
+
+        complete(op_of(posts), status, secrets->db->why);
+        posts = next;
+    }
+    fsh_sqlite_checkpoint_see_to(secrets->checkpoint, secrets->db);
+}
+
+static void idle(void *data)
+{
+    struct secrets *secrets = data;
+    int status;
+
+    if (!fsh_sqlite_notes_waiting(&secrets->notes) ||
+        fsh_sqlite_begin(secrets->db, true) != FRESHET_OK)
+        return;
+    status = fsh_sqlite_notes_write(&secrets->notes, secrets->db);
+    if (status == FRESHET_OK)
+        status = fsh_sqlite_commit(secrets->db);
+    else
+        fsh_sqlite_rollback(secrets->db);
+    fsh_sqlite_notes_ended(&secrets->notes, status == FRESHET_OK);
+}
+
+/* ---- the contract ------------------------------------------------------------------------ */
+
+static struct secrets *own(struct fsh_secret_store *store)
+{
+    return fsh_container_of(store, struct secrets, store);
+}
+
+static void submit(struct fsh_secret_store *store, struct fsh_store_op *op)
+{
+    fsh_sqlite_thread_submit(own(store)->thread, &op->post);
+}
+
+static void note(struct fsh_secret_store *store, const char *session,
+                 const struct fsh_note_row *row)
+{
+    fsh_sqlite_notes_add(&own(store)->notes, session, row);
+    fsh_sqlite_thread_put_off(own(store)->thread);
+}
+
+/* With a connection of its own: the store's is its thread's. */
+static int read_notes(struct fsh_secret_store *store, const char *session,
+                      struct fsh_note_row *ret_rows, size_t room, size_t *ret_count)
+{
+    struct fsh_sqlite *db;
+    int status =
+        fsh_sqlite_open(own(store)->db->path, &fsh_sqlite_secrets_schema, false, &db, NULL);
+
+    if (status != FRESHET_OK)
+        return status;
+    status = fsh_sqlite_notes_read(db, session, ret_rows, room, ret_count);
+    fsh_sqlite_close(db);
+    return status;
+}
+
+static void close_store(struct fsh_secret_store *store)
+{
+    struct secrets *secrets = own(store);
+
+    fsh_sqlite_thread_stop(secrets->thread);
+    fsh_sqlite_checkpoint_free(secrets->checkpoint);
+    fsh_sqlite_close(secrets->db);
+    fsh_sqlite_notes_done(&secrets->notes);
+    fsh_keyring_unref(secrets->keyring);
+    free(secrets);
+}
+
+int fsh_store_sqlite_secrets(const char *path, struct fsh_keyring *keyring,
+                             struct fsh_secret_store **ret_store, struct freshet_error *error)
+{
+    static const struct fsh_secret_store_ops ops = {submit, close_store, note, read_notes};
+    struct secrets *secrets = calloc(1, sizeof(*secrets));
+    struct fsh_sqlite_duty duty = {secrets, group, idle};
+    int status;
+
+    if (!secrets)
+        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    secrets->store.ops = &ops;
+    secrets->keyring = fsh_keyring_ref(keyring);
+    fsh_sqlite_notes_init(&secrets->notes);
+    status = fsh_sqlite_open(path, &fsh_sqlite_secrets_schema, true, &secrets->db, error);
+    if (status == FRESHET_OK) {
+        secrets->checkpoint = fsh_sqlite_checkpoint_new(path, &fsh_sqlite_secrets_schema);
+        if (!secrets->checkpoint)
+            status = fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    }
+    if (status == FRESHET_OK)
+        status = fsh_sqlite_thread_start(&duty, &secrets->thread, error);
+    if (status != FRESHET_OK) {
+        close_store(&secrets->store);
+        return status;
+    }
+    *ret_store = &secrets->store;
+    return FRESHET_OK;
+}
+
+int fsh_store_sqlite_sessions(const char *path,
+                              int (*each)(void *data, const char *name,
+                                          const struct fsh_record *record),
+                              void *data, struct freshet_error *error)
+{
+    struct fsh_sqlite *db;
+    struct fsh_record record;
+    sqlite3_stmt *read;
+    int code = SQLITE_ERROR;
+    int status;
+
+    if (!fsh_sqlite_file_exists(path))
+        return FRESHET_OK;
+    status = fsh_sqlite_open(path, &fsh_sqlite_secrets_schema, false, &db, error);
+    if (status != FRESHET_OK)
+        return status;
+    read = fsh_sqlite_statement(db, FSH_SQL_SESSIONS);
+    /* One that cannot be read does not hide the others. */
+    while (status == FRESHET_OK && read && (code = sqlite3_step(read)) == SQLITE_ROW) {
+        if (decode(read, 1, &record) == FRESHET_OK)
+            status = each(data, (const char *)sqlite3_column_text(read, 0), &record);
+    }
+    if (status == FRESHET_OK && code != SQLITE_DONE) {
+        status = fsh_sqlite_failed(db);
+        (void)fsh_base_fail(error, status, "%s", db->why);
+    }
+    fsh_sqlite_close(db);
+    return status;
+}

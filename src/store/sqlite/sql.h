@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FSH_STORE_SQLITE_SQL_H
+#define FSH_STORE_SQLITE_SQL_H
+
+/* The statements of the two kinds of files, by their numbers in the schema. */
+
+enum fsh_sqlite_secrets_sql {
+    FSH_SQL_SESSION_READ,
+    FSH_SQL_SESSION_WRITE,  /* record and sealed secrets */
+    FSH_SQL_SESSION_RECORD, /* the record alone */
+    FSH_SQL_SESSIONS,
+    FSH_SQL_NOTE_AGAIN,
+    FSH_SQL_NOTE_WRITE,
+    FSH_SQL_NOTES_PRUNE,
+    FSH_SQL_NOTES_READ
+};
+
+enum fsh_sqlite_tokens_sql { FSH_SQL_TOKEN_READ, FSH_SQL_TOKEN_WRITE, FSH_SQL_TOKEN_DROP };
+
+#endif
