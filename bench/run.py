@@ -21,6 +21,7 @@ SEEDS = 300
 SESSION_BYTES = 256
 HEADERS_RUNS = 41
 HEADERS_MS = 10
+CHANGES = 1600
 WIDTH = 24
 
 
@@ -97,6 +98,13 @@ def simulator():
     yield row("sim/hours", *in_turn(5, seconds), 1.0, "s", 1.0, "1000 session-hours in 1 s")
 
 
+def store(ours):
+    for name in ("single", "grouped"):
+        mine, bare = (ns / 1e3 for ns in in_turn(
+            9, *[lambda kind=kind: ours.round(kind, CHANGES) for kind in (name, "bare_" + name)]))
+        yield row(f"store/{name}", mine, bare, "us", 1.4, "a bare SQLite loop")
+
+
 def session_parts():
     # What a thread's cache of malloc holds back would count as in use.
     env = dict(os.environ, GLIBC_TUNABLES="glibc.malloc.tcache_count=0")
@@ -165,6 +173,8 @@ def main():
             table += [line for threads in (1, 2) for line in ensure_fresh(ours, peer, threads)]
         with Program("bench_herd") as ours:
             table += herd(ours, peer)
+    with Program("bench_store") as ours:
+        table += store(ours)
     table += simulator()
     parts = session_parts()
     table += session(parts)

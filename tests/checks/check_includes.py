@@ -44,7 +44,7 @@ OUTSIDE = {
     "edge": set(),
     "sim": {"base", "core", "store"},
     "include": set(),
-    "bench": set(),
+    "bench": {"base", "core", "store"},
     "fuzz": {"base", "core", "profile", "store", "engine"},
     "tests/lib": set(),
     "tests/support": set(),

@@ -255,7 +255,7 @@ static int set_up(struct fsh_sqlite *db)
     /* Pages that were freed are overwritten, so that what was there does not lie about. */
     (void)snprintf(pragmas, sizeof(pragmas),
                    "PRAGMA synchronous=%s; PRAGMA secure_delete=ON; PRAGMA trusted_schema=OFF; "
-                   "PRAGMA journal_size_limit=4194304; PRAGMA wal_autocheckpoint=0",
+                   "PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint=0",
                    db->schema->synchronous);
     status = execute(db, pragmas);
     /* Before the log is turned on, which writes to the file. */

@@ -223,9 +223,10 @@ static struct fsh_store_op *op_of(struct fsh_post *post)
     return fsh_container_of(post, struct fsh_store_op, post);
 }
 
+/* Without posts, the entries of the ledger alone. */
 static int do_all(struct secrets *secrets, struct fsh_post *posts)
 {
-    bool writing = false;
+    bool writing = !posts;
     int status;
 
     for (struct fsh_post *post = posts; post; post = post->next)
@@ -260,31 +261,29 @@ static void complete(struct fsh_store_op *op, int status, const char *why)
 static void group(void *data, struct fsh_post *posts)
 {
     struct secrets *secrets = data;
-    int status = do_all(secrets, posts);
+    int status;
 
+    fsh_sqlite_checkpoint_enter(secrets->checkpoint);
+    status = do_all(secrets, posts);
+    fsh_sqlite_checkpoint_leave(secrets->checkpoint, secrets->db);
     while (posts) {
         struct fsh_post *next = posts->next; /* the operation is its owner's once it is done */
 
         complete(op_of(posts), status, secrets->db->why);
         posts = next;
     }
-    fsh_sqlite_checkpoint_see_to(secrets->checkpoint, secrets->db);
 }
 
+/* The entries of the ledger that came with nothing else. */
 static void idle(void *data)
 {
     struct secrets *secrets = data;
-    int status;
 
-    if (!fsh_sqlite_notes_waiting(&secrets->notes) ||
-        fsh_sqlite_begin(secrets->db, true) != FRESHET_OK)
+    if (!fsh_sqlite_notes_waiting(&secrets->notes))
         return;
-    status = fsh_sqlite_notes_write(&secrets->notes, secrets->db);
-    if (status == FRESHET_OK)
-        status = fsh_sqlite_commit(secrets->db);
-    else
-        fsh_sqlite_rollback(secrets->db);
-    fsh_sqlite_notes_ended(&secrets->notes, status == FRESHET_OK);
+    fsh_sqlite_checkpoint_enter(secrets->checkpoint);
+    (void)do_all(secrets, NULL);
+    fsh_sqlite_checkpoint_leave(secrets->checkpoint, secrets->db);
 }
 
 /* ---- the contract ------------------------------------------------------------------------ */

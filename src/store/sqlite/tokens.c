@@ -185,15 +185,17 @@ static void complete(struct fsh_cache_op *op, int status, const char *why)
 static void group(void *data, struct fsh_post *posts)
 {
     struct tokens *tokens = data;
-    int status = do_all(tokens, posts);
+    int status;
 
+    fsh_sqlite_checkpoint_enter(tokens->checkpoint);
+    status = do_all(tokens, posts);
+    fsh_sqlite_checkpoint_leave(tokens->checkpoint, tokens->db);
     while (posts) {
         struct fsh_post *next = posts->next; /* the operation is its owner's once it is done */
 
         complete(op_of(posts), status, tokens->db->why);
         posts = next;
     }
-    fsh_sqlite_checkpoint_see_to(tokens->checkpoint, tokens->db);
 }
 
 static void idle(void *data)
