@@ -476,8 +476,9 @@ static void secrets_that_do_not_open_are_unavailable_but_can_be_signed_out(void 
         const char *what;
         const char *sql;
     } rows[] = {
-        {"a bit was changed", "UPDATE session SET sealed = CAST(substr(sealed, 1, length(sealed) - "
-                              "1) || x'00' AS BLOB) WHERE name='ann'"},
+        {"its end was changed",
+         "UPDATE session SET sealed = CAST(substr(sealed, 1, length(sealed) - 8) || "
+         "x'0000000000000000' AS BLOB) WHERE name='ann'"},
         {"of another session", "UPDATE session SET sealed = (SELECT sealed FROM session WHERE "
                                "name='bob') WHERE name='ann'"},
         {"of another version",

@@ -226,7 +226,7 @@ static int reseal_row(struct round *round, sqlite3_stmt *read)
 
     fsh_keyring_refresh(round->keyring);
     fsh_keyring_sealing(round->keyring, sealing);
-    if (!sqlite3_column_blob(read, 1) || (key && strcmp(key, sealing) == 0))
+    if (sqlite3_column_type(read, 1) == SQLITE_NULL || (key && strcmp(key, sealing) == 0))
         return FRESHET_OK; /* somebody was first */
     status = round->tend->kind->purpose == FSH_SEAL_SECRETS ? reseal_secrets(round, &row)
                                                             : reseal_token(round, &row);

@@ -3,7 +3,6 @@
 #include "store/codec.h"
 #include "store/kept.h"
 #include "store/keyring.h"
-#include "store/seal.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/sqlite/file.h"
 #include "store/sqlite/ledger.h"
@@ -35,18 +34,6 @@ static int op_failed(struct fsh_store_op *op, int status, const char *why)
     return FRESHET_OK;
 }
 
-static struct fsh_seal_context context(const struct fsh_store_op *op,
-                                       const struct fsh_record *record)
-{
-    return (struct fsh_seal_context){
-        .purpose = FSH_SEAL_SECRETS,
-        .record = op->session,
-        .incarnation = record->incarnation,
-        .generation = record->generation,
-        .session_key = op->session_key,
-    };
-}
-
 /* The record of the row that `read` stands at. One that cannot be read is unavailable, and stays.
  */
 static int decode(sqlite3_stmt *read, int column, struct fsh_record *ret_record)
@@ -59,59 +46,13 @@ static int decode(sqlite3_stmt *read, int column, struct fsh_record *ret_record)
 static int unseal(struct secrets *secrets, struct fsh_store_op *op, sqlite3_stmt *read,
                   const struct fsh_record *before, struct fsh_kept *ret_kept)
 {
-    struct fsh_seal_context bound = context(op, before);
     const unsigned char *sealed = sqlite3_column_blob(read, 1);
-    struct fsh_secret plain = {0};
-    int status;
 
     if (sqlite3_column_type(read, 1) == SQLITE_NULL)
         return FRESHET_OK;
-    status = fsh_unseal(secrets->keyring, &bound, sealed, (size_t)sqlite3_column_bytes(read, 1),
-                        &plain, op->why, sizeof(op->why));
-    if (status == FRESHET_OK) {
-        status = fsh_kept_decode(&plain, ret_kept);
-        if (status == FRESHET_ESTORE)
-            (void)snprintf(op->why, sizeof(op->why),
-                           "the secrets of this session were written by another version of "
-                           "Freshet; update this one");
-    }
-    fsh_base_secret_done(&plain);
-    return status;
-}
-
-/* Whether the change looks at, or moves, what stands beside the record. */
-static bool touches_secrets(enum fsh_change_kind kind)
-{
-    return kind == FSH_CHANGE_LEASE || kind == FSH_CHANGE_COMMIT || kind == FSH_CHANGE_END ||
-           kind == FSH_CHANGE_SIGN_OUT || kind == FSH_CHANGE_LOSE;
-}
-
-static bool none(const struct fsh_kept *kept)
-{
-    return fsh_base_secret_empty(&kept->refresh_token) &&
-           fsh_base_secret_empty(&kept->device_key) &&
-           fsh_base_secret_empty(&kept->device_group_key);
-}
-
-/* FRESHET_OK with NULL when there is nothing to seal. */
-static int seal(struct secrets *secrets, const struct fsh_store_op *op, const struct fsh_kept *kept,
-                unsigned char **ret_sealed, size_t *ret_len)
-{
-    struct fsh_seal_context bound = context(op, &op->record);
-    struct fsh_secret plain = {0};
-    int status;
-
-    *ret_sealed = NULL;
-    *ret_len = 0;
-    if (none(kept))
-        return FRESHET_OK;
-    status = fsh_kept_encode(kept, &plain);
-    if (status == FRESHET_OK)
-        status = fsh_seal(secrets->keyring, &bound,
-                          (const unsigned char *)fsh_base_secret_reveal(&plain), plain.len,
-                          ret_sealed, ret_len);
-    fsh_base_secret_done(&plain);
-    return status;
+    return fsh_kept_unseal(secrets->keyring, op->session, op->session_key, before, sealed,
+                           (size_t)sqlite3_column_bytes(read, 1), ret_kept, op->why,
+                           sizeof(op->why));
 }
 
 static sqlite3_stmt *bind_record(struct fsh_sqlite *db, unsigned number,
@@ -143,7 +84,8 @@ static int write_all(struct secrets *secrets, struct fsh_store_op *op, const str
     size_t len;
     char key[17] = "";
     sqlite3_stmt *write;
-    int status = seal(secrets, op, kept, &sealed, &len);
+    int status = fsh_kept_seal(secrets->keyring, op->session, op->session_key, &op->record, kept,
+                               &sealed, &len);
 
     if (status != FRESHET_OK)
         return op_failed(op, status, "the secrets could not be sealed; see to the key file");
@@ -166,7 +108,7 @@ static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3
     struct fsh_kept kept = {0};
     int status = FRESHET_OK;
 
-    if (read && touches_secrets(kind))
+    if (read && fsh_kept_concerns(kind))
         status = unseal(secrets, op, read, before, &kept);
     /* Who signs out wants the secrets gone, readable or not (rule 10). */
     if (status != FRESHET_OK && kind != FSH_CHANGE_SIGN_OUT) {
@@ -178,8 +120,8 @@ static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3
     if (op->status == FRESHET_OK) {
         if (read)
             (void)sqlite3_reset(read);
-        status = touches_secrets(kind) && kind != FSH_CHANGE_LEASE ? write_all(secrets, op, &kept)
-                                                                   : write_record(secrets, op);
+        status = fsh_kept_concerns(kind) && kind != FSH_CHANGE_LEASE ? write_all(secrets, op, &kept)
+                                                                     : write_record(secrets, op);
     }
     fsh_store_kept_done(&kept);
     return op->status == FRESHET_OK ? status : FRESHET_OK;
