@@ -266,6 +266,8 @@ static char *absolute(const char *path)
     if (path[0] == '/')
         return strdup(path);
     here = getcwd(NULL, 0);
+    if (!here && errno == ENOMEM)
+        return NULL;
     /* A folder that was removed under us has no files either: the name as it is will not open. */
     if (asprintf(&whole, "%s/%s", here ? here : ".", path) < 0)
         whole = NULL;

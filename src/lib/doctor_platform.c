@@ -153,9 +153,12 @@ static void go(struct fsh_doctor *doctor, struct visit *visit)
 void fsh_doctor_platform(struct fsh_doctor *doctor)
 {
     struct visit visit = {0};
+    int status = fsh_engine_origin(doctor->options.url, &visit.origin, NULL);
 
+    if (status == FRESHET_ENOMEM)
+        fsh_doctor_bad(doctor, CHECK, status, "out of memory for a request");
     /* A URL that cannot be has been told of. */
-    if (fsh_engine_origin(doctor->options.url, &visit.origin, NULL) != FRESHET_OK)
+    if (status != FRESHET_OK)
         return;
     visit.easy = curl_easy_init();
     if (visit.easy && prepare(doctor, &visit))

@@ -31,22 +31,21 @@ const char *fsh_doctor_store_path(const char *where)
 /* ---- the key ----------------------------------------------------------------------------- */
 
 /* Seals something and opens it again. */
-static bool seals(struct fsh_keyring *keyring, char *why, size_t why_size)
+static int try_key(struct fsh_keyring *keyring, char *why, size_t why_size)
 {
     const struct fsh_seal_context context = {.purpose = FSH_SEAL_SECRETS, .record = "doctor"};
     const unsigned char plain[] = "a record";
     struct fsh_secret opened = {0};
     unsigned char *sealed = NULL;
     size_t len = 0;
-    bool good = fsh_seal(keyring, &context, plain, sizeof(plain), &sealed, &len) == FRESHET_OK;
+    int status = fsh_seal(keyring, &context, plain, sizeof(plain), &sealed, &len);
 
-    if (!good)
-        (void)snprintf(why, why_size, "nothing can be sealed");
-    good = good && fsh_unseal(keyring, &context, sealed, len, &opened, why, why_size) == FRESHET_OK;
-    good = good && opened.len == sizeof(plain);
+    (void)snprintf(why, why_size, "%s", freshet_status_text(status));
+    if (status == FRESHET_OK)
+        status = fsh_unseal(keyring, &context, sealed, len, &opened, why, why_size);
     fsh_base_secret_done(&opened);
     free(sealed);
-    return good;
+    return status;
 }
 
 void fsh_doctor_key(struct fsh_doctor *doctor)
@@ -74,11 +73,11 @@ void fsh_doctor_key(struct fsh_doctor *doctor)
         return;
     }
     fsh_keyring_sealing(keyring, id);
-    if (seals(keyring, why, sizeof(why)))
+    status = try_key(keyring, why, sizeof(why));
+    if (status == FRESHET_OK)
         fsh_doctor_good(doctor, "key", "%s opens; key %s seals, and what it seals opens", path, id);
     else
-        fsh_doctor_bad(doctor, "key", FRESHET_EINTERNAL, "key %s of %s is of no use: %s", id, path,
-                       why);
+        fsh_doctor_bad(doctor, "key", status, "key %s of %s is of no use: %s", id, path, why);
     fsh_keyring_unref(keyring);
 }
 
@@ -90,9 +89,14 @@ static void check_uses(struct fsh_doctor *doctor, const char *what,
     struct fsh_keyring *keyring = NULL;
     struct fsh_keys *keys;
 
+    int status = FRESHET_ECONFIG;
+
+    if (doctor->options.key_file)
+        status = fsh_keyring_open(doctor->options.key_file, &keyring, NULL);
+    if (status == FRESHET_ENOMEM)
+        fsh_doctor_bad(doctor, "key", status, "out of memory for the keys");
     /* A key file that does not open has been told of. */
-    if (!doctor->options.key_file ||
-        fsh_keyring_open(doctor->options.key_file, &keyring, NULL) != FRESHET_OK)
+    if (status != FRESHET_OK)
         return;
     keys = fsh_keyring_keys(keyring);
     for (size_t i = 0; i < examined->use_count; i++) {

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <jansson.h>
 #include <search.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,11 +70,14 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
 char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t most);
 void *__real_tsearch(const void *key, void **root, int (*compare)(const void *, const void *));
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t most);
+int __wrap_asprintf(char **ret_text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void *__wrap_tsearch(const void *key, void **root, int (*compare)(const void *, const void *));
 
 void *__wrap_malloc(size_t size)
@@ -93,6 +98,24 @@ void *__wrap_realloc(void *memory, size_t size)
 char *__wrap_strdup(const char *text)
 {
     return fails() ? NULL : __real_strdup(text);
+}
+
+char *__wrap_strndup(const char *text, size_t most)
+{
+    return fails() ? NULL : __real_strndup(text, most);
+}
+
+int __wrap_asprintf(char **ret_text, const char *format, ...)
+{
+    va_list args;
+    int len;
+
+    if (fails())
+        return -1;
+    va_start(args, format);
+    len = vasprintf(ret_text, format, args);
+    va_end(args);
+    return len;
 }
 
 /* It allocates a node by itself. */

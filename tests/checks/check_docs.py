@@ -70,6 +70,15 @@ def statuses():
     return ["docs/status.md is old: tools/gen_status.py page spec/status.def docs/status.md"]
 
 
+def configuration():
+    """Every key stands in the page, as the table of keys has it."""
+    result = subprocess.run(["/usr/bin/python3", "tools/gen_config.py", "check", "src/config/keys.def",
+                             "docs/configuration.md"], cwd=ROOT)
+    if result.returncode == 0:
+        return []
+    return ["docs/configuration.md is old: tools/gen_config.py page src/config/keys.def docs/configuration.md"]
+
+
 def rules():
     page = read("spec/rules.md")
     return [f"no section for rule {n}" for n in range(1, 14)
@@ -96,6 +105,7 @@ def main():
     tap.case("nothing is committed that must not be", forbidden(names))
     tap.case("every decision is in the index", decisions(names))
     tap.case("docs/status.md is what spec/status.def says", statuses())
+    tap.case("docs/configuration.md has the keys of src/config/keys.def", configuration())
     tap.case("spec/rules.md has the thirteen rules", rules())
     tap.case("every exported function is documented", comments(names))
     tap.end()
