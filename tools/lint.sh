@@ -18,7 +18,7 @@ xargs clang-format --dry-run -Werror <"$list" || failed=1
 
 echo 'clang-tidy'
 tools/build.sh build
-grep -E '^(src|devserver|tools|sim)/.*\.c$' "$list" |
+grep -E '^(src|devserver|tools|sim|edge)/.*\.c$' "$list" |
     xargs -P "$(nproc)" -n 4 clang-tidy -p build --quiet 2>/dev/null || failed=1
 
 echo 'manual pages'

@@ -240,6 +240,11 @@ const char *fsh_cli_time(int64_t at_ms, char *ret_text, size_t size);
 #undef FRESHET_VERB
 #undef FRESHET_OPTION
 
+/* Both headers of a fresh token of the open session, or neither. headers.c */
+int fsh_cli_fresh(struct fsh_cli *cli, int64_t timeout_ms,
+                  const struct freshet_headers **ret_headers,
+                  struct freshet_freshness *ret_freshness);
+
 /* Signs in, answering every challenge; what `login` and `mfa` share. login.c */
 int fsh_cli_sign_in(struct fsh_cli *cli);
 /* Says so. */

@@ -8,8 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#define STRICT_MS  300000 /* as `freshet headers` */
-#define VERDICT_MS 25000  /* a probe of the library's, its store, and some */
+#define VERDICT_MS 25000 /* a probe of the library's, its store, and some */
 
 /* ---- what a 401 means -------------------------------------------------------------------- */
 
@@ -88,22 +87,6 @@ static void attribute(struct fsh_cli *cli, uint64_t generation)
 
 /* ---- the verb ---------------------------------------------------------------------------- */
 
-static int fetch(struct fsh_cli *cli, const struct freshet_headers **ret_headers)
-{
-    struct freshet_demand demand = {.min_valid_ms = STRICT_MS};
-    int status = fsh_cli_timeout(cli, &demand.timeout_ms);
-
-    if (status != FRESHET_OK)
-        return status;
-    fsh_cli_wait_begin(cli, "waiting for a fresh token");
-    status = freshet_ensure_fresh(cli->session, &demand, NULL, &cli->error);
-    fsh_cli_wait_end(cli);
-    if (status == FRESHET_OK)
-        status = freshet_headers_get(cli->session, cli->values[FSH_CLI_partner], ret_headers,
-                                     &cli->error);
-    return status;
-}
-
 /* The headers go to the URL's own place, or nowhere. */
 static int check_way(struct fsh_cli *cli, const struct fsh_cli_curl_line *line, bool *ret_loopback)
 {
@@ -117,7 +100,7 @@ static int check_way(struct fsh_cli *cli, const struct fsh_cli_curl_line *line, 
                         line->elsewhere, line->url);
 }
 
-static int run_line(struct fsh_cli *cli, const struct fsh_cli_curl_line *line)
+static int run_line(struct fsh_cli *cli, const struct fsh_cli_curl_line *line, int64_t timeout_ms)
 {
     const struct freshet_headers *headers = NULL;
     struct fsh_cli_curl_end end = {0};
@@ -125,7 +108,7 @@ static int run_line(struct fsh_cli *cli, const struct fsh_cli_curl_line *line)
     int status = check_way(cli, line, &loopback);
 
     if (status == FRESHET_OK)
-        status = fetch(cli, &headers);
+        status = fsh_cli_fresh(cli, timeout_ms, &headers, NULL);
     if (status != FRESHET_OK)
         return status;
     status = fsh_cli_curl_line_check(cli, line, headers);
@@ -145,14 +128,17 @@ int fsh_cli_curl_run(struct fsh_cli *cli)
 {
     static char *const nothing[] = {NULL};
     struct fsh_cli_curl_line line = {0};
+    int64_t timeout_ms = 0;
     int status = fsh_cli_operands_at_most(cli, 1);
 
+    if (status == FRESHET_OK)
+        status = fsh_cli_timeout(cli, &timeout_ms);
     if (status == FRESHET_OK)
         status = fsh_cli_curl_line_read(cli, cli->rest ? cli->rest : nothing, &line);
     if (status == FRESHET_OK)
         status = fsh_cli_open_session(cli, FSH_CLI_CALL);
     if (status == FRESHET_OK)
-        status = run_line(cli, &line);
+        status = run_line(cli, &line, timeout_ms);
     fsh_cli_curl_line_done(&line);
     return status;
 }

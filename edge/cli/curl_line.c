@@ -29,13 +29,12 @@ enum what {
 
 /* Why an option is refused, and what to do; behind its name. */
 static const char *const reasons[] = {
-    [REDIRECT] = "would take the headers wherever the answer points; look at the Location and ask "
-                 "for that URL by itself",
+    [REDIRECT] = "may take the headers elsewhere; look at the Location and ask for that by itself",
     [MORE] = "is for several requests; one URL a call, at the end",
     [HIDDEN] = "hides options from the check of where the headers go; write them out",
     [ANYBODY] = "would hand the headers to whoever answers; name the CA with --cacert FILE",
     [SHOWS] = "would print the token; use -i to see the answer's headers",
-    [AGAIN] = "would repeat a 401, which is never repeated; use --retry, which leaves it alone",
+    [AGAIN] = "would repeat a 401, which never helps; use --retry, which leaves it alone",
     [SIGNS_IN] = "is another way to sign in; the session's headers do it",
 };
 
@@ -127,7 +126,7 @@ static int read_header(struct fsh_cli *cli, struct fsh_cli_curl_line *line, cons
     return FRESHET_OK;
 }
 
-/* One option with its argument, or NULL. */
+/* One option with its argument; "" for a flag. */
 static int read_option(struct fsh_cli *cli, struct fsh_cli_curl_line *line,
                        const struct option *option, const struct called *called,
                        const char *argument)
@@ -180,7 +179,7 @@ static int read_long(struct fsh_cli *cli, struct fsh_cli_curl_line *line, char *
     const char *name = **at + 2;
     const struct option *option = find_name(name);
     const struct called called = call_name(name);
-    const char *argument = NULL;
+    const char *argument = "";
 
     if (!option)
         return unknown(cli, &called);
@@ -205,7 +204,7 @@ static int read_letters(struct fsh_cli *cli, struct fsh_cli_curl_line *line, cha
     while (status == FRESHET_OK && *letter && !last) {
         const struct option *option = find_letter(*letter);
         const struct called called = call_letter(*letter);
-        const char *argument = NULL;
+        const char *argument = "";
 
         if (!option)
             return unknown(cli, &called);

@@ -10,19 +10,13 @@
 
 #define THRESHOLD_MS 300000 /* the library's, where no configuration says otherwise */
 
-/* Both headers of a fresh token, or neither. */
-static int fetch(struct fsh_cli *cli, const struct freshet_headers **ret_headers,
-                 struct freshet_freshness *ret_freshness)
+int fsh_cli_fresh(struct fsh_cli *cli, int64_t timeout_ms,
+                  const struct freshet_headers **ret_headers,
+                  struct freshet_freshness *ret_freshness)
 {
-    struct freshet_demand demand = {0};
-    int status = fsh_cli_operands_at_most(cli, 1);
+    struct freshet_demand demand = {.timeout_ms = timeout_ms};
+    int status;
 
-    if (status == FRESHET_OK)
-        status = fsh_cli_timeout(cli, &demand.timeout_ms);
-    if (status == FRESHET_OK)
-        status = fsh_cli_open_session(cli, FSH_CLI_CALL);
-    if (status != FRESHET_OK)
-        return status;
     /* Nobody is there to refresh in the background, so who finds less than the threshold awaits the
      * refresh: rule 2, the strict form. */
     demand.min_valid_ms = cli->threshold_ms ? cli->threshold_ms : THRESHOLD_MS;
@@ -32,6 +26,21 @@ static int fetch(struct fsh_cli *cli, const struct freshet_headers **ret_headers
     if (status == FRESHET_OK)
         status = freshet_headers_get(cli->session, cli->values[FSH_CLI_partner], ret_headers,
                                      &cli->error);
+    return status;
+}
+
+static int fetch(struct fsh_cli *cli, const struct freshet_headers **ret_headers,
+                 struct freshet_freshness *ret_freshness)
+{
+    int64_t timeout_ms = 0;
+    int status = fsh_cli_operands_at_most(cli, 1);
+
+    if (status == FRESHET_OK)
+        status = fsh_cli_timeout(cli, &timeout_ms);
+    if (status == FRESHET_OK)
+        status = fsh_cli_open_session(cli, FSH_CLI_CALL);
+    if (status == FRESHET_OK)
+        status = fsh_cli_fresh(cli, timeout_ms, ret_headers, ret_freshness);
     return status;
 }
 

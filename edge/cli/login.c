@@ -27,7 +27,7 @@ static int find_username(struct fsh_cli *cli, struct fsh_cli_secret *ret_usernam
     if (strlen(given) > FSH_CLI_SECRET_MAX)
         return fsh_cli_fail(cli, FRESHET_EINVAL, "--username has at most %d bytes",
                             FSH_CLI_SECRET_MAX);
-    (void)strcpy(ret_username->text, given);
+    (void)snprintf(ret_username->text, sizeof(ret_username->text), "%s", given);
     return FRESHET_OK;
 }
 
@@ -90,7 +90,7 @@ static int find_code(struct fsh_cli *cli, bool again, struct fsh_cli_secret *ret
         if (strlen(given) > FSH_CLI_SECRET_MAX)
             return fsh_cli_fail(cli, FRESHET_EINVAL, "--mfa-code has at most %d bytes",
                                 FSH_CLI_SECRET_MAX);
-        (void)strcpy(ret_code->text, given);
+        (void)snprintf(ret_code->text, sizeof(ret_code->text), "%s", given);
         return FRESHET_OK;
     }
     if (fsh_cli_can_ask())
@@ -225,7 +225,7 @@ int fsh_cli_signed_in(struct fsh_cli *cli)
                       "generation", (json_int_t)now.freshness.generation, "expires_ms",
                       (json_int_t)now.freshness.expires_ms, "partners", (json_int_t)now.partners),
             status);
-    fsh_cli_print(cli, "%s: signed in; the token lives %s and is renewed by itself\n", cli->name,
+    fsh_cli_print(cli, "%s: signed in; the token lives %s and is renewed when used\n", cli->name,
                   fsh_cli_duration(now.freshness.expires_ms, left, sizeof(left)));
     return status;
 }

@@ -12,8 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* Reads the first line; what follows is read and dropped, so that a writer can end. */
 static int first_line(struct fsh_cli *cli, int fd, const char *from, const char *what,
                       struct fsh_cli_secret *ret_secret)

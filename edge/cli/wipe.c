@@ -24,30 +24,30 @@ void fsh_cli_wipe(void *bytes, size_t len)
 #ifndef FSH_CLI_SANITIZED /* which have their own free(3), and look into the process */
 
 /* glibc's own, under the names that it exports for this. */
-void __libc_free(void *block);
-void *__libc_realloc(void *block, size_t size);
+void __libc_free(void *ptr);
+void *__libc_realloc(void *ptr, size_t size);
 
-void free(void *block)
+void free(void *ptr)
 {
-    fsh_cli_wipe(block, malloc_usable_size(block));
-    __libc_free(block);
+    fsh_cli_wipe(ptr, malloc_usable_size(ptr));
+    __libc_free(ptr);
 }
 
-void *realloc(void *block, size_t size)
+void *realloc(void *ptr, size_t size)
 {
-    size_t has = malloc_usable_size(block);
+    size_t has = malloc_usable_size(ptr);
     void *larger;
 
-    if (!block || size == 0 || size <= has) {
-        if (block && size < has)
-            fsh_cli_wipe((char *)block + size, has - size);
-        return __libc_realloc(block, size);
+    if (!ptr || size == 0 || size <= has) {
+        if (ptr && size < has)
+            fsh_cli_wipe((char *)ptr + size, has - size);
+        return __libc_realloc(ptr, size);
     }
     larger = malloc(size);
     if (!larger)
         return NULL;
-    memcpy(larger, block, has);
-    free(block);
+    memcpy(larger, ptr, has);
+    free(ptr);
     return larger;
 }
 

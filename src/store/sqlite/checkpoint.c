@@ -38,16 +38,13 @@ static void finish(struct fsh_sqlite_checkpoint *checkpoint, bool finishing)
 
 static int bring_in(struct fsh_sqlite_checkpoint *checkpoint)
 {
-    int pages = 0;
-    int done = 0;
-    int code = sqlite3_wal_checkpoint_v2(checkpoint->db->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
-                                         &pages, &done);
+    sqlite3 *db = checkpoint->db->db;
+    int code = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 
-    if (code != SQLITE_OK || done == pages)
+    if (code != SQLITE_OK)
         return code;
     finish(checkpoint, true);
-    code =
-        sqlite3_wal_checkpoint_v2(checkpoint->db->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    code = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
     finish(checkpoint, false);
     return code;
 }

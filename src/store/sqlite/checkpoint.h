@@ -9,7 +9,7 @@
  * made when the log has grown for the first time; a program that runs for a moment never has them.
  *
  * While changes come without a pause there is always a rest that is not brought in yet, and the log
- * would grow for ever. So then, when all but that rest is done, the store's thread waits for it. */
+ * would grow for ever. So when all but that rest is done, the store's thread waits for it. */
 struct fsh_sqlite_checkpoint;
 
 /* NULL without memory. */
