@@ -7,12 +7,15 @@
 #include "alloc.h"
 #include "base/heap.h"
 #include "profile/profile.h"
+#include "store/kept.h"
 #include "store/memory/memory.h"
+#include "store/token_codec.h"
 #include "unit.h"
 
 #include <freshet/status.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Ends the section in which memory runs out: whether it came to nothing for that. */
@@ -360,13 +363,106 @@ static void the_token_cache(void **state)
     assert_true(alloc_every(use_tokens, "Bearer x"));
 }
 
+/* ---- what is sealed -------------------------------------------------------------------------- */
+
+static const unsigned char host_key[FSH_KEY_BYTES] = {1};
+static const unsigned char session_key[FSH_KEY_BYTES] = {2};
+
+static void make_keyring(const void *what)
+{
+    struct fsh_keyring *keyring = NULL;
+    int status;
+
+    alloc_arm();
+    status = fsh_keyring_fixed(what, &keyring);
+    assert_int_equal(in_vain(status), keyring == NULL);
+    fsh_keyring_unref(keyring);
+}
+
+/* Seals, seals anew and opens: with a key of the host, or with one of the session too. */
+static void use_seal(const void *what)
+{
+    struct fsh_seal_context context = {FSH_SEAL_TOKEN, "ann", 1, 1, what};
+    struct fsh_keyring *keyring = NULL;
+    struct fsh_secret plain = {0};
+    unsigned char *sealed = NULL;
+    unsigned char *anew = NULL;
+    size_t len = 0;
+    char why[FSH_SEAL_WHY];
+    int status;
+
+    assert_int_equal(fsh_keyring_fixed(host_key, &keyring), FRESHET_OK);
+    alloc_arm();
+    status = fsh_seal(keyring, &context, (const unsigned char *)"plain", 5, &sealed, &len);
+    if (status == FRESHET_OK)
+        status = fsh_reseal(keyring, &context, sealed, len, &anew, &len, why, sizeof(why));
+    if (status == FRESHET_OK)
+        status = fsh_unseal(keyring, &context, anew, len, &plain, why, sizeof(why));
+    assert_string_equal(in_vain(status) ? "plain" : fsh_base_secret_reveal(&plain), "plain");
+    assert_int_equal(plain.len, status == FRESHET_OK ? 5 : 0);
+    free(sealed);
+    free(anew);
+    fsh_base_secret_done(&plain);
+    fsh_keyring_unref(keyring);
+}
+
+static void use_kept(const void *what)
+{
+    struct fsh_kept kept = {.refresh_token = secret(what), .device_key = secret("device")};
+    struct fsh_kept read = {.device_key = secret("of before")};
+    struct fsh_secret bytes = {0};
+    int status;
+
+    alloc_arm();
+    status = fsh_kept_encode(&kept, &bytes);
+    if (status == FRESHET_OK)
+        status = fsh_kept_decode(&bytes, &read);
+    assert_string_equal(fsh_base_secret_reveal(&read.device_key),
+                        in_vain(status) ? "of before" : "device");
+    fsh_base_secret_done(&bytes);
+    fsh_store_kept_done(&kept);
+    fsh_store_kept_done(&read);
+}
+
+static void use_token_bytes(const void *what)
+{
+    char *partners[] = {(char[]){"fd1"}};
+    struct fsh_secret value = secret(what);
+    struct fsh_secret bytes = {0};
+    struct fsh_token *token = NULL;
+    struct fsh_token *read = NULL;
+    int status;
+
+    assert_int_equal(
+        fsh_token_new(1, 1, (struct fsh_stamp){0, 1}, 1000, &value, "X", partners, 1, &token),
+        FRESHET_OK);
+    alloc_arm();
+    status = fsh_token_encode(token, &bytes);
+    if (status == FRESHET_OK)
+        status = fsh_token_decode(&bytes, &read);
+    assert_int_equal(in_vain(status), read == NULL);
+    fsh_base_secret_done(&bytes);
+    fsh_token_unref(read);
+    fsh_token_unref(token);
+}
+
+static void keys_and_seals(void **state)
+{
+    (void)state;
+    assert_true(alloc_every(make_keyring, host_key));
+    assert_true(alloc_every(use_seal, NULL));
+    assert_true(alloc_every(use_seal, session_key));
+    assert_true(alloc_every(use_kept, "refresh"));
+    assert_true(alloc_every(use_token_bytes, "Bearer x"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(questions),       cmocka_unit_test(the_authorization_header),
         cmocka_unit_test(answers),         cmocka_unit_test(a_token),
         cmocka_unit_test(timers),          cmocka_unit_test(the_secret_store),
-        cmocka_unit_test(the_token_cache),
+        cmocka_unit_test(the_token_cache), cmocka_unit_test(keys_and_seals),
     };
 
     alloc_init();

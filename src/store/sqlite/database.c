@@ -407,6 +407,7 @@ void fsh_sqlite_rollback(struct fsh_sqlite *db)
             (void)sqlite3_reset(db->statements[i]);
         (void)sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
     }
-    if (db->broken)
+    /* Without memory not even that may work. */
+    if (db->broken || !sqlite3_get_autocommit(db->db))
         drop(db);
 }
