@@ -259,30 +259,39 @@ static int add_count(void *data, const char *id, uint64_t records)
     return FRESHET_OK;
 }
 
+/* Those of the file, in its order. */
+static void list_file(struct fsh_keyring *keyring, struct listing *listing)
+{
+    struct fsh_keys *keys = fsh_keyring_keys(keyring);
+
+    for (unsigned i = 0; i < keys->count; i++) {
+        char id[FSH_KEY_ID_TEXT];
+        struct freshet_key *key;
+
+        fsh_key_id_text(keys->list[i].id, id);
+        key = place(listing, id);
+        if (key) {
+            key->present = true;
+            key->sealing = i == 0;
+        }
+    }
+    fsh_keys_unref(keys);
+}
+
 int freshet_key_list(const struct freshet_options *options, struct freshet_key *ret_keys,
                      size_t room, size_t *ret_count, struct freshet_error *error)
 {
-    struct listing listing = {ret_keys, room, 0};
-    struct fsh_keys *keys;
+    struct listing listing = {ret_keys, ret_keys ? room : 0, 0};
     struct tended tended;
-    int status = open_all(options, &tended, error);
+    int status;
 
-    if (status == FRESHET_OK && (!ret_count || (!ret_keys && room > 0)))
-        status = fsh_base_fail(error, FRESHET_EINVAL, NULL);
+    if (!ret_count || (!ret_keys && room > 0)) {
+        (void)fsh_base_fail(error, FRESHET_EINVAL, NULL);
+        return FRESHET_EINVAL;
+    }
+    status = open_all(options, &tended, error);
     if (status == FRESHET_OK) {
-        keys = fsh_keyring_keys(tended.keyring);
-        for (unsigned i = 0; i < keys->count; i++) {
-            char id[FSH_KEY_ID_TEXT];
-            struct freshet_key *key;
-
-            fsh_key_id_text(keys->list[i].id, id);
-            key = place(&listing, id);
-            if (key) {
-                key->present = true;
-                key->sealing = i == 0;
-            }
-        }
-        fsh_keys_unref(keys);
+        list_file(tended.keyring, &listing);
         status = count_all(&tended, add_count, &listing, error);
     }
     if (status == FRESHET_OK)

@@ -256,10 +256,7 @@ static int put_beside(const char *path, const char *beside, const struct fsh_key
     fd = create(beside);
     if (fd < 0)
         return irreplaceable(path, error);
-    if ((about.st_uid != geteuid() || about.st_gid != getegid()) &&
-        fchown(fd, about.st_uid, about.st_gid) != 0)
-        status = irreplaceable(path, error);
-    else if (fchmod(fd, about.st_mode & 0777) != 0)
+    if (fchown(fd, about.st_uid, about.st_gid) != 0 || fchmod(fd, about.st_mode & 0777) != 0)
         status = irreplaceable(path, error);
     else
         status = write_keys(beside, fd, keys, error);

@@ -151,10 +151,8 @@ int fsh_keys_parse(const char *text, size_t len, struct fsh_keys *keys, const ch
 
 size_t fsh_keys_format(const struct fsh_keys *keys, char ret_text[FSH_KEYS_TEXT_MAX])
 {
-    char *at = ret_text;
+    char *at = stpcpy(ret_text, HEADER);
 
-    memcpy(at, HEADER, strlen(HEADER));
-    at += strlen(HEADER);
     for (unsigned i = 0; i < keys->count; i++) {
         (void)sodium_bin2hex(at, ID_HEX + 1, keys->list[i].id, FSH_KEY_ID_LEN);
         at[ID_HEX] = ' ';

@@ -106,7 +106,7 @@ static int check(const char *key, const struct fsh_store_options *options, const
 int fsh_store_secrets_open(const struct fsh_store_options *options,
                            struct fsh_secret_store **ret_store, struct freshet_error *error)
 {
-    const char *path;
+    const char *path = NULL;
     int status;
 
     if (strcmp(options->where, "memory:") == 0)
@@ -120,7 +120,7 @@ int fsh_store_secrets_open(const struct fsh_store_options *options,
 int fsh_store_tokens_open(const struct fsh_store_options *options,
                           struct fsh_token_cache **ret_cache, struct freshet_error *error)
 {
-    const char *path;
+    const char *path = NULL;
     int status;
 
     if (strcmp(options->where, "memory:") == 0)
