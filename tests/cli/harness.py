@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the program against a devserver, with and without a terminal."""
 
+import codecs
 import http.client
 import json
 import os
@@ -191,6 +192,7 @@ class Terminal:
 
     def __init__(self, home, *arguments, **environment):
         self.seen = ""
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.asked = 0  # where expect looks on
         command = [home.binary, *arguments]
         self.pid, self.master = pty.fork()
@@ -222,7 +224,7 @@ class Terminal:
             piece = os.read(self.master, 65536)
         except OSError:
             return False
-        self.seen += piece.decode("utf-8", "replace")
+        self.seen += self.decoder.decode(piece)
         return bool(piece)
 
     def expect(self, text):

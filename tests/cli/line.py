@@ -107,13 +107,16 @@ def output_that_cannot_be_written(platform):
 def no_core_and_nothing_left_in_memory(platform):
     """At the question for a code the password has done its work: it is nowhere any more."""
     with home(platform) as me:
-        with Terminal(me, "login", "--username", "mfa", "--password-file",
-                      me.write("secret", PASSWORD + "\n")) as terminal:
-            terminal.expect("MFA code: ")
-            with open(f"/proc/{terminal.pid}/limits", encoding="ascii") as limits:
-                check(re.search(r"^Max core file size +0 +0 ", limits.read(), re.MULTILINE),
-                      "cores are on")
-            equal(memory_has(terminal.pid, PASSWORD.encode()), False, "the password")
+        file = me.write("secret", PASSWORD + "\n")
+        for options in (("--password-file", file), ("--password-command", "cat " + file), ()):
+            with Terminal(me, "login", "--username", "mfa", *options) as terminal:
+                if not options:
+                    terminal.hidden("Password of mfa: ", PASSWORD)
+                terminal.expect("MFA code: ")
+                with open(f"/proc/{terminal.pid}/limits", encoding="ascii") as limits:
+                    check(re.search(r"^Max core file size +0 +0 ", limits.read(), re.MULTILINE),
+                          "cores are on")
+                equal(memory_has(terminal.pid, PASSWORD.encode()), False, f"{options}")
 
 
 def memory_has(pid, text):

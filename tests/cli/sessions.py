@@ -193,10 +193,9 @@ def a_qr_code_where_the_terminal_can(platform):
                 terminal.expect("Code that the app shows: ")
                 equal("▀" in terminal.seen, drawn, f"{more}")
                 if drawn:
-                    rows = [re.sub(r"\033\[[0-9;]*m", "", row) for row in
-                            terminal.seen.split("Scan")[0].splitlines() if row]
-                    equal({len(row) for row in rows}, {2 * len(rows) - len(rows) * 2 % 2 - 1}
-                          if len(rows[0]) % 2 else {2 * len(rows)}, "a square")
+                    shown = re.sub(r"\033\[[0-9;]*m", "", terminal.seen)
+                    rows = re.findall(r"^[ ▀▄█]+(?=\r\n)", shown, re.MULTILINE)
+                    equal({len(row) for row in rows}, {2 * len(rows) - 1}, "a square")
                     check(set(rows[0]) == {"█"} and rows[2][:4] == "████", "a quiet zone")
                 terminal.send("\x04")
                 equal(terminal.end(), 64)
