@@ -79,26 +79,34 @@ void fsh_config_no_memory(struct fsh_config_reading *reading)
 
 /* ---- files ------------------------------------------------------------------------------- */
 
-/* Takes over `path`. */
+/* Room for one more file. */
+static bool grow(struct fsh_config_reading *reading)
+{
+    struct fsh_config *config = reading->config;
+    size_t room = reading->room ? reading->room * 2 : 4;
+    struct fsh_config_file *files;
+    char **names;
+
+    if (config->file_count < reading->room)
+        return true;
+    names = realloc(config->files, room * sizeof(*names));
+    if (!names)
+        return false;
+    config->files = names;
+    files = realloc(reading->files, room * sizeof(*files));
+    if (!files)
+        return false;
+    reading->files = files;
+    reading->room = room;
+    return true;
+}
+
+/* Takes over `path`, which may be NULL for want of memory. */
 static void add_file(struct fsh_config_reading *reading, char *path, unsigned depth)
 {
     struct fsh_config *config = reading->config;
 
-    if (path && config->file_count == reading->room) {
-        size_t room = reading->room ? reading->room * 2 : 4;
-        char **names = realloc(config->files, room * sizeof(*names));
-        struct fsh_config_file *files = NULL;
-
-        if (names) {
-            config->files = names;
-            files = realloc(reading->files, room * sizeof(*files));
-        }
-        if (files) {
-            reading->files = files;
-            reading->room = room;
-        }
-    }
-    if (!path || config->file_count == reading->room) {
+    if (!path || !grow(reading)) {
         free(path);
         fsh_config_no_memory(reading);
         return;

@@ -33,7 +33,6 @@ struct fsh_config_file {
     unsigned parent; /* the file that includes it; its own number for the first */
     unsigned line;   /* ... and in which line */
     unsigned depth;
-    bool seen; /* it was opened: device and inode are set */
     dev_t device;
     ino_t inode;
 };
