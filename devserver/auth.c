@@ -99,6 +99,17 @@ static void sign_in(struct dev_request *request, const struct credentials *given
         refuse_sign_in(request, reply);
 }
 
+void dev_auth_observe_sign_in(struct dev_request *request)
+{
+    struct dev_reply unused = {0};
+    json_t *body = dev_input_object(request, &unused);
+    const char *username = json_string_value(json_object_get(body, "username"));
+
+    dev_flight_start_sign_in(request->server, &request->flight, username ? username : "");
+    json_decref(body);
+    dev_reply_done(&unused);
+}
+
 void dev_auth_sign_in(struct dev_request *request, struct dev_reply *reply)
 {
     json_t *body = dev_input_object(request, reply);

@@ -147,6 +147,44 @@ void dev_control_revoke(struct dev_request *request, struct dev_reply *reply)
     json_decref(body);
 }
 
+/* Lock held. */
+static const char *state_of(const struct dev_refresh *record)
+{
+    if (!record)
+        return "unknown";
+    if (record->revoked)
+        return "revoked";
+    if (dev_mono_ns() >= record->expires_ns)
+        return "expired";
+    return record->superseded_ns != 0 ? "superseded" : "current";
+}
+
+/* What the platform thinks of a refresh token, without using it. */
+void dev_control_refresh_token(struct dev_request *request, struct dev_reply *reply)
+{
+    struct dev_server *server = request->server;
+    json_t *body = dev_input_object(request, reply);
+    unsigned char digest[DEV_DIGEST_LEN];
+    const char *token = NULL;
+    const struct dev_refresh *record;
+    json_t *answer;
+
+    if (!body || !dev_input_text(body, "refresh_token", DEV_TEXT_MAX, true, &token, reply)) {
+        json_decref(body);
+        return;
+    }
+    dev_digest(token, strlen(token), digest);
+    pthread_mutex_lock(&server->lock);
+    record = dev_map_find(&server->tokens.refresh, digest);
+    answer = json_pack("{s:s}", "state", state_of(record));
+    if (record && record->superseded_ns != 0)
+        json_object_set_new(answer, "superseded_for",
+                            json_real((double)(dev_mono_ns() - record->superseded_ns) / 1e9));
+    pthread_mutex_unlock(&server->lock);
+    dev_reply_json(reply, MHD_HTTP_OK, answer);
+    json_decref(body);
+}
+
 /* --- accounts --- */
 
 /* The account that the path names after its last slash. Lock held. */

@@ -9,7 +9,8 @@ static const char *const names[DEV_COUNTER_KINDS] = {
 
 static bool is_gauge(int counter)
 {
-    return counter == DEV_COUNT_connections_open || counter == DEV_COUNT_refresh_in_flight;
+    return counter == DEV_COUNT_connections_open || counter == DEV_COUNT_refresh_in_flight ||
+           counter == DEV_COUNT_sign_in_in_flight;
 }
 
 void dev_count(struct dev_counters *counters, enum dev_counter counter)

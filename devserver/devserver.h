@@ -46,6 +46,10 @@ struct dev_request;
 int64_t dev_mono_ns(void); /* runs through suspend */
 int64_t dev_wall_ns(void);
 
+/* Both clocks run ahead by the 8 bytes at the beginning of a file, in nanoseconds, which others may
+ * change at any time. False: it cannot be mapped. Before the first look at a clock. */
+bool dev_clock_follow(const char *file);
+
 /* --- codec.c: text of bytes. Allocated results belong to the caller; NULL: no memory --- */
 
 char *dev_base64url(const void *bytes, size_t len);
@@ -106,6 +110,9 @@ void dev_map_each(struct dev_map *map, void (*visit)(void *payload, void *contex
     X(refresh_in_flight)                                                                           \
     X(refresh_in_flight_max)                                                                       \
     X(refresh_in_flight_max_per_account)                                                           \
+    X(sign_in_in_flight)                                                                           \
+    X(sign_in_in_flight_max)                                                                       \
+    X(sign_in_in_flight_max_per_account)                                                           \
     X(refresh_same_token_concurrent)                                                               \
     X(refresh_replays)                                                                             \
     X(reuse_detected)                                                                              \
@@ -218,6 +225,7 @@ struct dev_account {
     unsigned device_count;                                  /* ever remembered */
     uint64_t access_revoked; /* access tokens up to this serial number are revoked */
     uint64_t refresh_in_flight;
+    uint64_t sign_in_in_flight;
     uint64_t refresh_in_flight_max; /* from here on: counters of this account */
     uint64_t sign_ins;
     uint64_t refreshes;
@@ -324,15 +332,18 @@ const char *dev_verdict_text(enum dev_verdict verdict);
 void dev_revoke_access(struct dev_server *server, struct dev_account *account);  /* lock held */
 void dev_revoke_refresh(struct dev_server *server, struct dev_account *account); /* lock held */
 
-/* --- flight.c: refreshes in the air --- */
+/* --- flight.c: refreshes and sign-ins in the air --- */
 
 struct dev_flight {
     bool aloft;
-    struct dev_account *account; /* NULL: the token is unknown */
-    unsigned char digest[DEV_DIGEST_LEN];
+    bool sign_in;
+    struct dev_account *account;          /* NULL: the token or the user is unknown */
+    unsigned char digest[DEV_DIGEST_LEN]; /* of a refresh token */
 };
 
 void dev_flight_start(struct dev_server *server, struct dev_flight *flight, const char *token);
+void dev_flight_start_sign_in(struct dev_server *server, struct dev_flight *flight,
+                              const char *username);
 void dev_flight_land(struct dev_server *server, struct dev_flight *flight); /* idempotent */
 
 /* --- challenges.c --- */
@@ -378,7 +389,7 @@ struct dev_fault {
     bool after; /* the request is processed first */
     char match[256];
     char method[16];
-    char username[24]; /* of refreshes and API calls; "": any */
+    char username[24]; /* of sign-ins, refreshes and API calls; "": any */
     char retry_after[64];
     char content_type[128];
     char *body; /* owned; NULL: the kind's default */
@@ -418,6 +429,7 @@ struct dev_options {
     const char *tls_cert_file;
     const char *tls_key_file;
     const char *port_file;
+    const char *clock_file;
 };
 
 struct dev_server {
@@ -474,6 +486,7 @@ const char *dev_request_query(const struct dev_request *request, const char *nam
 
 /* --- the endpoints --- */
 
+void dev_auth_observe_sign_in(struct dev_request *request);
 void dev_auth_observe_refresh(struct dev_request *request);
 void dev_auth_sign_in(struct dev_request *request, struct dev_reply *reply);
 void dev_auth_mfa_token(struct dev_request *request, struct dev_reply *reply);
@@ -497,6 +510,7 @@ void dev_control_lifetime(struct dev_request *request, struct dev_reply *reply);
 void dev_control_rotation(struct dev_request *request, struct dev_reply *reply);
 void dev_control_revoke(struct dev_request *request, struct dev_reply *reply);
 void dev_control_account(struct dev_request *request, struct dev_reply *reply);
+void dev_control_refresh_token(struct dev_request *request, struct dev_reply *reply);
 void dev_control_totp(struct dev_request *request, struct dev_reply *reply);
 void dev_control_sms(struct dev_request *request, struct dev_reply *reply);
 

@@ -32,6 +32,31 @@ void dev_flight_start(struct dev_server *server, struct dev_flight *flight, cons
     pthread_mutex_unlock(&server->lock);
 }
 
+void dev_flight_start_sign_in(struct dev_server *server, struct dev_flight *flight,
+                              const char *username)
+{
+    struct dev_account *account;
+
+    *flight = (struct dev_flight){.aloft = true, .sign_in = true};
+    pthread_mutex_lock(&server->lock);
+    dev_gauge_up(&server->counters, DEV_COUNT_sign_in_in_flight);
+    account = dev_account_find(&server->accounts, username);
+    flight->account = account;
+    if (account)
+        dev_count_max(&server->counters, DEV_COUNT_sign_in_in_flight_max_per_account,
+                      ++account->sign_in_in_flight);
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void land_sign_in(struct dev_server *server, struct dev_flight *flight)
+{
+    pthread_mutex_lock(&server->lock);
+    dev_gauge_down(&server->counters, DEV_COUNT_sign_in_in_flight);
+    if (flight->account)
+        flight->account->sign_in_in_flight--;
+    pthread_mutex_unlock(&server->lock);
+}
+
 void dev_flight_land(struct dev_server *server, struct dev_flight *flight)
 {
     struct dev_refresh *record;
@@ -39,6 +64,10 @@ void dev_flight_land(struct dev_server *server, struct dev_flight *flight)
     if (!flight->aloft)
         return;
     flight->aloft = false;
+    if (flight->sign_in) {
+        land_sign_in(server, flight);
+        return;
+    }
     pthread_mutex_lock(&server->lock);
     dev_gauge_down(&server->counters, DEV_COUNT_refresh_in_flight);
     record = record_of(server, flight);

@@ -33,6 +33,7 @@ static const char help[] =
     "  --key-file FILE        RSA private key in PEM that signs tokens (a new one each time)\n"
     "  --tls-cert FILE --tls-key FILE\n"
     "                         serve https\n"
+    "  --clock FILE           run ahead by its first 8 bytes, in ns, which a test may change\n"
     "  --port-file FILE       write host:port there once listening\n"
     "  --quiet                no banner, no log of requests\n"
     "  --help, --version\n";
@@ -132,6 +133,7 @@ enum option_key {
     KEY_KEY_FILE,
     KEY_TLS_CERT,
     KEY_TLS_KEY,
+    KEY_CLOCK,
     KEY_PORT_FILE,
     KEY_QUIET,
     KEY_HELP,
@@ -148,6 +150,7 @@ static const struct option long_options[] = {
     {"key-file", required_argument, NULL, KEY_KEY_FILE},
     {"tls-cert", required_argument, NULL, KEY_TLS_CERT},
     {"tls-key", required_argument, NULL, KEY_TLS_KEY},
+    {"clock", required_argument, NULL, KEY_CLOCK},
     {"port-file", required_argument, NULL, KEY_PORT_FILE},
     {"quiet", no_argument, NULL, KEY_QUIET},
     {"help", no_argument, NULL, KEY_HELP},
@@ -199,6 +202,9 @@ static bool apply_option(int key, struct dev_options *options)
         return true;
     case KEY_TLS_KEY:
         options->tls_key_file = optarg;
+        return true;
+    case KEY_CLOCK:
+        options->clock_file = optarg;
         return true;
     case KEY_PORT_FILE:
         options->port_file = optarg;

@@ -18,7 +18,7 @@
 #define STACK_SIZE     ((size_t)512 * 1024)
 
 static const struct dev_route routes[] = {
-    {"POST", "/auth", NULL, dev_auth_sign_in},
+    {"POST", "/auth", dev_auth_observe_sign_in, dev_auth_sign_in},
     {"PUT", "/auth/challenge/mfa-token", NULL, dev_auth_mfa_token},
     {"PUT", "/auth/challenge/new-password", NULL, dev_auth_new_password},
     {"POST", "/auth/refresh_token", dev_auth_observe_refresh, dev_auth_refresh},
@@ -38,6 +38,7 @@ static const struct dev_route routes[] = {
     {"POST", "/_dev/revoke", NULL, dev_control_revoke},
     {"GET", "/_dev/accounts/", NULL, dev_control_account},
     {"POST", "/_dev/accounts/", NULL, dev_control_account},
+    {"POST", "/_dev/refresh_token", NULL, dev_control_refresh_token},
     {"GET", "/_dev/totp/", NULL, dev_control_totp},
     {"GET", "/_dev/sms/", NULL, dev_control_sms},
 };
@@ -497,6 +498,8 @@ static void init_lock(struct dev_server *server)
 
 bool dev_server_start(struct dev_server *server, const struct dev_options *options)
 {
+    if (options->clock_file && !dev_clock_follow(options->clock_file))
+        return complain("cannot map the file of the clock");
     server->options = *options;
     init_lock(server);
     server->tokens.lifetime_ns = options->lifetime_ns;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every test, sanitizers on; and, optimised, the simulator's many seeds and the command line as it
-ships. Ends with one line `N passed, N failed`.
+"""Every test, sanitizers on; and, optimised, the simulator's many seeds, the kill test's many kills and
+the command line as it ships. Ends with one line `N passed, N failed`.
 
 usage: test.py [MESON-TEST-ARGUMENT ...], for example `test.py --suite unit`
 """
@@ -19,7 +19,7 @@ BUILDS = [
     ("build-test", ["-Db_sanitize=address,undefined", "-Dbuildtype=debug", "-Db_lundef=false"], []),
     ("build-tsan", ["-Db_sanitize=thread", "-Dbuildtype=debugoptimized", "-Db_lundef=false"],
      ["--suite", "lib", "--suite", "threads"]),
-    ("build", [], ["--suite", "sim", "--suite", "cli"]),
+    ("build", [], ["--suite", "sim", "--suite", "cli", "--suite", "kill"]),
 ]
 
 CASE = re.compile(r"(not )?ok\b\s*\d*\s*(?:- )?(.*)")

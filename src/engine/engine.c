@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "engine/internal.h"
 
 #include <assert.h>
@@ -23,6 +24,7 @@ struct cache_use {
     struct fsh_cache_op op;
     struct fsh_active *active;
     uint64_t ticket;
+    struct store_use *then; /* what waits for its end; NULL for nothing */
 };
 
 struct fsh_now fsh_engine_now(const struct fsh_engine *engine)
@@ -38,6 +40,7 @@ static void store_run(struct fsh_post *post)
     struct fsh_active *active = use->active;
     struct fsh_effects fx;
 
+    FSH_FAULT("engine-stored", use->op.change.kind);
     fx.count = 0;
     if (use->ticket == active->core.ticket && use->op.status == FRESHET_OK &&
         use->op.change.kind == FSH_CHANGE_LEASE && use->op.verdict == FSH_VERDICT_DONE) {
@@ -75,6 +78,14 @@ static int bring_secrets(struct fsh_active *active, struct fsh_kept *ret_kept)
     return status;
 }
 
+static void submit(struct store_use *use)
+{
+    struct fsh_secret_store *store = use->active->session->engine->options.secrets;
+
+    FSH_FAULT("engine-submit", use->op.change.kind);
+    store->ops->submit(store, &use->op);
+}
+
 static void cache_run(struct fsh_post *post)
 {
     struct cache_use *use = fsh_container_of(post, struct cache_use, op.post);
@@ -97,6 +108,8 @@ static void cache_run(struct fsh_post *post)
         fsh_core_adopted(&active->core, fsh_engine_now(active->session->engine), use->ticket,
                          sent_at, good ? token->lifetime_ms : 0, &fx);
     }
+    if (use->then)
+        submit(use->then);
     fsh_token_unref(token);
     free(use);
     active->in_air--;
@@ -112,9 +125,10 @@ static void cache_done(struct fsh_cache_op *op)
     io->post(io->data, &op->post);
 }
 
-/* Takes the reference `token`. FRESHET_ENOMEM: nothing was submitted. */
+/* Takes the reference `token`; submits `then` when it is done. FRESHET_ENOMEM: nothing was
+ * submitted, nor will be. */
 static int use_cache(struct fsh_active *active, enum fsh_cache_kind kind, uint64_t ticket,
-                     struct fsh_token *token, uint64_t generation)
+                     struct fsh_token *token, uint64_t generation, struct store_use *then)
 {
     struct fsh_token_cache *cache = active->session->engine->options.tokens;
     struct cache_use *use = calloc(1, sizeof(*use));
@@ -130,6 +144,7 @@ static int use_cache(struct fsh_active *active, enum fsh_cache_kind kind, uint64
     use->op.kind = kind;
     use->op.token = token;
     use->op.generation = generation;
+    use->then = then;
     active->in_air++;
     cache->ops->submit(cache, &use->op);
     return FRESHET_OK;
@@ -137,7 +152,6 @@ static int use_cache(struct fsh_active *active, enum fsh_cache_kind kind, uint64
 
 static int use_store(struct fsh_active *active, uint64_t ticket, const struct fsh_change *change)
 {
-    struct fsh_secret_store *store = active->session->engine->options.secrets;
     struct store_use *use = calloc(1, sizeof(*use));
 
     if (!use)
@@ -147,14 +161,6 @@ static int use_store(struct fsh_active *active, uint64_t ticket, const struct fs
         free(use);
         return FRESHET_ENOMEM;
     }
-    /* The token before the generation that points to it, so that other engines find it. It may be
-     * lost: they refresh then. */
-    if (change->kind == FSH_CHANGE_COMMIT) {
-        struct fsh_token *token = active->made ? active->made : active->session->token;
-
-        if (token && token->generation == change->reserved)
-            (void)use_cache(active, FSH_CACHE_PUT, 0, fsh_token_ref(token), 0);
-    }
     use->active = active;
     use->ticket = ticket;
     use->op.done = store_done;
@@ -163,7 +169,16 @@ static int use_store(struct fsh_active *active, uint64_t ticket, const struct fs
     use->op.now = (struct fsh_stamp){fsh_engine_now(active->session->engine).mono.ms,
                                      active->session->engine->io.boot};
     active->in_air++;
-    store->ops->submit(store, &use->op);
+    /* The token is in the cache before the generation that points to it is committed: another
+     * engine that reads of it looks there at once, and refreshes again when it finds nothing. */
+    if (change->kind == FSH_CHANGE_COMMIT) {
+        struct fsh_token *token = active->made ? active->made : active->session->token;
+
+        if (token && token->generation == change->reserved &&
+            use_cache(active, FSH_CACHE_PUT, 0, fsh_token_ref(token), 0, use) == FRESHET_OK)
+            return FRESHET_OK;
+    }
+    submit(use);
     return FRESHET_OK;
 }
 
@@ -198,7 +213,7 @@ static void withdraw(struct fsh_active *active)
     uint64_t generation = active->session->token ? active->session->token->generation : 0;
 
     put_in_force(active, NULL);
-    (void)use_cache(active, FSH_CACHE_DROP, 0, NULL, generation);
+    (void)use_cache(active, FSH_CACHE_DROP, 0, NULL, generation, NULL);
 }
 
 void fsh_engine_forget(struct fsh_active *active)
@@ -305,14 +320,16 @@ static int do_effect(struct fsh_active *active, const struct fsh_effect *effect)
     case FSH_EFFECT_STORE:
         return use_store(active, effect->ticket, &effect->change);
     case FSH_EFFECT_ADOPT:
-        return use_cache(active, FSH_CACHE_GET, effect->ticket, NULL, 0);
+        return use_cache(active, FSH_CACHE_GET, effect->ticket, NULL, 0, NULL);
     case FSH_EFFECT_SEND:
         return fsh_engine_send(active, effect->ticket, effect->send.errand);
     case FSH_EFFECT_CANCEL:
         fsh_engine_cancel(active, of_flight);
         break;
     case FSH_EFFECT_PUBLISH:
+        FSH_FAULT("engine-publish", 0);
         put_in_force(active, fsh_token_ref(active->made));
+        FSH_FAULT("engine-published", 0);
         break;
     case FSH_EFFECT_WITHDRAW:
         withdraw(active);

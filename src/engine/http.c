@@ -2,6 +2,7 @@
 #include "engine/http.h"
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "engine/origin.h"
 
 #include <curl/curl.h>
@@ -101,6 +102,7 @@ static int on_connected(void *data, char *remote, char *local, int remote_port, 
         return CURL_PREREQFUNC_ABORT;
     }
     transfer->sent = true;
+    FSH_FAULT("http-connected", transfer->request->kind);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -249,6 +251,7 @@ int fsh_http_send(struct fsh_http *http, struct fsh_request *request)
 
     if (!transfer)
         return FRESHET_ENOMEM;
+    FSH_FAULT("http-begin", request->kind);
     if (curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK) {
         transfer_free(transfer);
         return FRESHET_ENOMEM;
@@ -293,6 +296,7 @@ static void finished(struct transfer *transfer, CURLcode code)
     };
     long http_status = 0;
 
+    FSH_FAULT("http-answer", request->kind);
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &http_status);
     reply.http_status = (int)http_status;
     copy_header(transfer->easy, "Retry-After", transfer->retry_after,
@@ -340,6 +344,9 @@ void fsh_http_wait(struct fsh_http *http, int fd, int ms)
                                   {.fd = http->wakeup, .events = CURL_WAIT_POLLIN}};
     eventfd_t wakeups;
 
+    FSH_FAULT("http-wait", LIST_EMPTY(&http->transfers)
+                               ? -1
+                               : (int)LIST_FIRST(&http->transfers)->request->kind);
     if (!http->multi)
         wait_alone(http, fd, ms);
     /* It fails without memory for its list; coming back at once would be to spin. */

@@ -553,6 +553,45 @@ def refreshes_one_after_the_other_are_never_concurrent(s):
 
 
 @test
+def concurrent_sign_ins_are_seen(s):
+    s.reset_counters()
+    s.fault("latency", match="/auth", username="load-13", count=2, ms=700)
+    names = ["load-13", "load-13", "load-14"]
+    answers = in_threads(3, lambda index: s.sign_in(names[index]))
+    equal([answer.status for answer in answers], [200] * 3)
+    equal(s.sign_in("nobody-of-that-name").status, 401)
+    counters = s.counters()
+    equal(counters["sign_in_in_flight_max_per_account"], 2)
+    equal(counters["sign_in_in_flight"], 0)
+    check(2 <= counters["sign_in_in_flight_max"] <= 3, "the two that waited were there at once")
+    s.reset_counters()
+    for _ in range(5):
+        s.grant("load-13")
+    equal(s.counters()["sign_in_in_flight_max_per_account"], 1, "one after the other")
+
+
+@test
+def a_refresh_token_is_looked_at_without_using_it(s):
+    def state(token):
+        return s.good("POST", "/_dev/refresh_token", {"refresh_token": token})["state"]
+
+    s.good("PUT", "/_dev/rotation", {"rotate": True, "grace": 0})
+    try:
+        first = s.grant("load-15")["RefreshToken"]
+        equal([state(first), state(first)], ["current", "current"])
+        second = s.refresh(first).json["RefreshToken"]
+        equal((state(first), state(second)), ("superseded", "current"))
+        check(0 <= s.good("POST", "/_dev/refresh_token",
+                          {"refresh_token": first})["superseded_for"] < PATIENCE, "since when")
+        s.good("POST", "/_dev/revoke", {"username": "load-15", "what": "refresh"})
+        equal(state(second), "revoked")
+        equal(state("no-token"), "unknown")
+        equal(s.call("POST", "/_dev/refresh_token", {}).status, 400)
+    finally:
+        s.good("PUT", "/_dev/rotation", {"rotate": False, "grace": 10})
+
+
+@test
 def revocation(s):
     grant = s.grant("load-20")
     other = s.grant("load-21")
@@ -1110,6 +1149,7 @@ def failures_to_start(binary):
     for options in (["--key-file", "/nonexistent"], ["--key-file", __file__],
                     ["--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"],
                     ["--tls-cert", __file__, "--tls-key", __file__],
+                    ["--clock", "/nonexistent"], ["--clock", os.devnull],
                     ["--port-file", "/nonexistent/x"]):
         result = run(binary, "--listen", "127.0.0.1:0", *options)
         equal(result.returncode, 1, str(options))
@@ -1133,6 +1173,25 @@ def options_take_effect(binary):
         equal((s.text(s.log), s.text(s.out)), ("", ""), "quiet")
     finally:
         s.close()
+
+
+@process_test
+def its_clock_follows_a_file(binary):
+    with tempfile.NamedTemporaryFile() as clock:
+        clock.write(bytes(8))
+        clock.flush()
+        s = Server(binary, "--clock", clock.name, "--lifetime", "3600")
+        try:
+            token = s.grant()["AccessToken"]
+            equal(s.api(token).status, 200)
+            for hours, status in ((0.9, 200), (1.1, 401), (0.5, 200)):
+                clock.seek(0)
+                clock.write(struct.pack("=q", int(hours * 3600e9)))
+                clock.flush()
+                equal(s.api(token).status, status, f"after {hours} hours")
+            check(claims(s.grant()["AccessToken"])["iat"] - time.time() > 1700, "the calendar too")
+        finally:
+            s.close()
 
 
 @process_test

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
+#include "base/fault.h"
 #include "store/codec.h"
 #include "store/kept.h"
 #include "store/keyring.h"
@@ -122,6 +123,7 @@ static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3
             (void)sqlite3_reset(read);
         status = fsh_kept_concerns(kind) && kind != FSH_CHANGE_LEASE ? write_all(secrets, op, &kept)
                                                                      : write_record(secrets, op);
+        FSH_FAULT("store-written", kind);
     }
     fsh_store_kept_done(&kept);
     return op->status == FRESHET_OK ? status : FRESHET_OK;
@@ -173,7 +175,9 @@ static int do_all(struct secrets *secrets, struct fsh_post *posts)
 
     for (struct fsh_post *post = posts; post; post = post->next)
         writing = writing || op_of(post)->change.kind != FSH_CHANGE_READ;
+    FSH_FAULT("store-begin", posts ? (int)op_of(posts)->change.kind : FSH_FAULT_LEDGER);
     status = fsh_sqlite_begin(secrets->db, writing);
+    FSH_FAULT("store-begun", posts ? (int)op_of(posts)->change.kind : FSH_FAULT_LEDGER);
     if (status != FRESHET_OK)
         return status;
     if (writing)
@@ -182,10 +186,12 @@ static int do_all(struct secrets *secrets, struct fsh_post *posts)
         status = apply(secrets, op_of(post));
     if (status == FRESHET_OK && writing)
         status = fsh_sqlite_notes_write(&secrets->notes, secrets->db);
+    FSH_FAULT("store-commit", posts ? (int)op_of(posts)->change.kind : FSH_FAULT_LEDGER);
     if (status == FRESHET_OK)
         status = fsh_sqlite_commit(secrets->db);
     else
         fsh_sqlite_rollback(secrets->db);
+    FSH_FAULT("store-committed", posts ? (int)op_of(posts)->change.kind : FSH_FAULT_LEDGER);
     fsh_sqlite_notes_ended(&secrets->notes, status == FRESHET_OK);
     return status;
 }
