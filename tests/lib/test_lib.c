@@ -68,10 +68,32 @@ static void bad_sessions_are_refused_with_a_reason(void **state)
                      FRESHET_EINVAL);
     assert_int_equal(freshet_session_open(world->freshet, long_name, NULL, &session, &error),
                      FRESHET_EINVAL);
+    service.threshold_ms = -1;
+    assert_int_equal(freshet_session_open(world->freshet, "svc", &service, &session, &error),
+                     FRESHET_EINVAL);
+    service.threshold_ms = 0;
     service.kind = FRESHET_SERVICE;
     assert_int_equal(freshet_session_open(world->freshet, "svc", &service, &session, &error),
                      FRESHET_EINVAL);
     assert_null(session);
+}
+
+/* Of a token of an hour: with a threshold of 10 minutes it is refreshed 10 to 12 minutes ahead,
+ * where 5 to 6 are the handle's. */
+static void a_session_may_have_a_threshold_of_its_own(void **state)
+{
+    struct world *world = *state;
+    struct freshet_session_options options = FRESHET_SESSION_OPTIONS_INIT;
+    struct freshet_session_status status;
+    struct freshet_session *session = NULL;
+
+    options.threshold_ms = 600000;
+    assert_int_equal(freshet_session_open(world->freshet, "ann", &options, &session, NULL), 0);
+    assert_int_equal(freshet_sign_in(session, "svc-demo", DEV_PASSWORD, 0, NULL), FRESHET_OK);
+    assert_int_equal(freshet_session_status(session, &status, NULL), FRESHET_OK);
+    assert_in_range(status.next_ms, 1, 3000000);
+    assert_in_range(status.next_ms + status.age_ms, 2880000 - 1000, 3000000);
+    freshet_session_close(session);
 }
 
 static void a_handle_closes_with_sessions_open_and_twice_opened_handles_coexist(void **state)
@@ -528,6 +550,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_options_are_refused_with_a_reason),
         WITH_WORLD(bad_sessions_are_refused_with_a_reason),
+        WITH_WORLD(a_session_may_have_a_threshold_of_its_own),
         WITH_WORLD(a_handle_closes_with_sessions_open_and_twice_opened_handles_coexist),
         WITH_WORLD(a_person_signs_in_and_gets_both_headers),
         WITH_WORLD(wrong_credentials_are_told_and_leak_nothing),
