@@ -213,6 +213,36 @@ static void the_log_is_brought_in_and_gone_at_the_end(void **state)
     assert_int_equal(get(stores->tokens, "ann"), 3000);
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The log cannot begin anew under it; that is waited for a moment, not for as long as a lock. */
+static void who_reads_for_long_holds_nobody_up(void **state)
+{
+    struct stores *stores = *state;
+    int64_t longest = 0;
+    sqlite3 *reader;
+
+    put(stores->tokens, "ann", 1);
+    reader = raw_open(stores->tokens_path);
+    raw(reader, "BEGIN; SELECT count(*) FROM token");
+    for (uint64_t i = 2; i <= 2500; i++) {
+        int64_t before = now_ms();
+
+        put(stores->tokens, "ann", i);
+        longest = now_ms() - before > longest ? now_ms() - before : longest;
+    }
+    assert_true(longest < FSH_SQLITE_BUSY_MS / 2);
+    raw(reader, "COMMIT");
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+    assert_int_equal(get(stores->tokens, "ann"), 2500);
+}
+
 /* ---- the ledger ---------------------------------------------------------------------------- */
 
 static void note(const struct stores *stores, const char *session, uint64_t number, uint64_t times)
@@ -790,6 +820,7 @@ int main(void)
         CASE(what_was_kept_is_there_after_a_restart),
         CASE(nothing_secret_lies_in_the_files),
         CASE(the_log_is_brought_in_and_gone_at_the_end),
+        CASE(who_reads_for_long_holds_nobody_up),
         CASE(the_last_entries_of_a_session_are_kept),
         CASE(the_same_again_is_one_entry),
         CASE(an_entry_is_written_though_nothing_else_is),
