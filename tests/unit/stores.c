@@ -42,9 +42,12 @@ void stores_close(struct stores *stores)
 
 void stores_begin(struct stores *stores, const char *kind)
 {
+    const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+
     memset(stores, 0, sizeof(*stores));
     stores->kind = kind;
-    (void)snprintf(stores->folder, sizeof(stores->folder), "/tmp/freshet-test-XXXXXX");
+    (void)snprintf(stores->folder, sizeof(stores->folder), "%s/freshet-test-XXXXXX",
+                   access(base, W_OK) == 0 ? base : "/tmp");
     assert_non_null(mkdtemp(stores->folder));
     (void)snprintf(stores->secrets_path, sizeof(stores->secrets_path), "%s/secrets.db",
                    stores->folder);
