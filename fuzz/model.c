@@ -386,29 +386,39 @@ static bool can_have_one(const struct model *model)
             record->reason != FRESHET_EEXTERNALUSER);
 }
 
+static void bring_all_home(struct model *model)
+{
+    while (bring_home(model)) {
+        /* The platform and the store take no time. */
+    }
+}
+
+/* Somebody asks, and time passes. */
+static void ask_and_wait(struct model *model, struct fsh_mono end)
+{
+    bring_all_home(model);
+    model_ask(model, 0, 0, FSH_CALL_MS);
+    bring_all_home(model);
+    if (!model_pass_to_wake(model) || model->mono.ms > end.ms)
+        model_pass(model, 10000);
+}
+
 void model_recover(struct model *model)
 {
     struct fsh_mono end = fsh_mono_add(model->mono, 2 * FSH_REFUSED_LAST_MS);
 
     if (model->closing)
         return;
-    while (model->mono.ms < end.ms) {
-        while (bring_home(model)) {
-            /* The platform and the store take no time. */
-        }
-        model_ask(model, 0, 0, FSH_CALL_MS);
-        while (bring_home(model)) {
-        }
-        if (!model_pass_to_wake(model) || model->mono.ms > end.ms)
-            model_pass(model, 10000);
-    }
-    while (bring_home(model)) {
-    }
+    while (model->mono.ms < end.ms)
+        ask_and_wait(model, end);
+    bring_all_home(model);
     model_must(model->commands == 0, "a command was never replied to");
     model_must(model->sign_outs == 0, "a sign-out was never told");
-    model_ask(model, 1, 0, FSH_CALL_MS);
-    while (bring_home(model)) {
-    }
+    /* A token may have come to its end just now, and the next sign-in may have to pause: the
+     * longest pause is that of refused credentials. */
+    end = fsh_mono_add(model->mono, FSH_REFUSED_LAST_MS);
+    while (!model_usable(model) && can_have_one(model) && model->mono.ms <= end.ms)
+        ask_and_wait(model, end);
     model_must(model_usable(model) || !can_have_one(model),
                "everything works, and yet there is no token");
 }
