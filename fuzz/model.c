@@ -393,12 +393,15 @@ static void bring_all_home(struct model *model)
     }
 }
 
-/* Somebody asks, and time passes. */
-static void ask_and_wait(struct model *model, struct fsh_mono end)
+static void ask_now(struct model *model)
 {
     bring_all_home(model);
     model_ask(model, 0, 0, FSH_CALL_MS);
     bring_all_home(model);
+}
+
+static void wait_for_more(struct model *model, struct fsh_mono end)
+{
     if (!model_pass_to_wake(model) || model->mono.ms > end.ms)
         model_pass(model, 10000);
 }
@@ -409,18 +412,21 @@ void model_recover(struct model *model)
 
     if (model->closing)
         return;
-    while (model->mono.ms < end.ms)
-        ask_and_wait(model, end);
-    bring_all_home(model);
+    while (model->mono.ms < end.ms) {
+        ask_now(model);
+        wait_for_more(model, end);
+    }
+    ask_now(model);
     model_must(model->commands == 0, "a command was never replied to");
     model_must(model->sign_outs == 0, "a sign-out was never told");
-    /* A token may have come to its end just now, and the next sign-in may have to pause: the
-     * longest pause is that of refused credentials. */
+    /* A token may have ended just now, and the next sign-in may have to pause, for as long as after
+     * refused credentials at the most. */
     end = fsh_mono_add(model->mono, FSH_REFUSED_LAST_MS);
-    while (!model_usable(model) && can_have_one(model) && model->mono.ms <= end.ms)
-        ask_and_wait(model, end);
-    model_must(model_usable(model) || !can_have_one(model),
-               "everything works, and yet there is no token");
+    while (!model_usable(model) && can_have_one(model)) {
+        model_must(model->mono.ms <= end.ms, "everything works, and yet there is no token");
+        wait_for_more(model, end);
+        ask_now(model);
+    }
 }
 
 void model_drain(struct model *model)
