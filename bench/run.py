@@ -17,7 +17,7 @@ BUILD = os.path.join(ROOT, sys.argv[1] if len(sys.argv) > 1 else "build")
 HERD = 10000
 SEEDS = 300
 SESSION_BYTES = 256
-CHANGES = 1600
+CHANGES = {"single": 1600, "grouped": 12800}
 WIDTH = 24
 
 
@@ -95,9 +95,9 @@ def simulator():
 
 
 def store(ours):
-    for name in ("single", "grouped"):
+    for name, changes in CHANGES.items():
         mine, bare = (ns / 1e3 for ns in in_turn(
-            9, *[lambda kind=kind: ours.round(kind, CHANGES) for kind in (name, "bare_" + name)]))
+            9, *[lambda kind=kind: ours.round(kind, changes) for kind in (name, "bare_" + name)]))
         yield row(f"store/{name}", mine, bare, "us", 1.4, "a bare SQLite loop")
 
 
