@@ -19,9 +19,13 @@ BUILD = os.path.join(ROOT, sys.argv[1] if len(sys.argv) > 1 else "build")
 HERD = 10000
 SEEDS = 300
 SESSION_BYTES = 256
+<<<<<<< HEAD
 HEADERS_RUNS = 41
 HEADERS_MS = 10
 CHANGES = 1600
+=======
+CHANGES = {"single": 1600, "grouped": 12800}
+>>>>>>> s4-store
 WIDTH = 24
 
 
@@ -99,9 +103,9 @@ def simulator():
 
 
 def store(ours):
-    for name in ("single", "grouped"):
+    for name, changes in CHANGES.items():
         mine, bare = (ns / 1e3 for ns in in_turn(
-            9, *[lambda kind=kind: ours.round(kind, CHANGES) for kind in (name, "bare_" + name)]))
+            9, *[lambda kind=kind: ours.round(kind, changes) for kind in (name, "bare_" + name)]))
         yield row(f"store/{name}", mine, bare, "us", 1.4, "a bare SQLite loop")
 
 

@@ -543,6 +543,18 @@ static void secrets_that_do_not_open_are_unavailable_but_can_be_signed_out(void 
     }
 }
 
+static void who_lost_the_key_signs_in_again(void **state)
+{
+    struct stores *stores = *state;
+
+    sign_in(stores->secrets, "ann", "ann-refresh", "");
+    raw_once(stores->secrets_path, "UPDATE session SET sealed = x'01'");
+    assert_int_equal(lease(stores->secrets, "ann", FSH_PURPOSE_REFRESH, NULL, NULL),
+                     FRESHET_ESTORE);
+    sign_in(stores->secrets, "ann", "new-refresh", "");
+    assert_true(hands_out(stores->secrets, "ann", "new-refresh"));
+}
+
 static void another_key_is_told_and_loses_nothing(void **state)
 {
     static const unsigned char other_key[32] = {1};
@@ -833,6 +845,7 @@ int main(void)
         CASE(a_file_of_a_newer_version_is_left_alone),
         CASE(a_file_of_something_else_is_left_alone),
         CASE(secrets_that_do_not_open_are_unavailable_but_can_be_signed_out),
+        CASE(who_lost_the_key_signs_in_again),
         CASE(another_key_is_told_and_loses_nothing),
         CASE(a_record_that_cannot_be_read_stays),
         CASE(a_damaged_file_is_told_and_left_and_then_mended),
