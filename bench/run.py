@@ -19,13 +19,9 @@ BUILD = os.path.join(ROOT, sys.argv[1] if len(sys.argv) > 1 else "build")
 HERD = 10000
 SEEDS = 300
 SESSION_BYTES = 256
-<<<<<<< HEAD
 HEADERS_RUNS = 41
 HEADERS_MS = 10
-CHANGES = 1600
-=======
 CHANGES = {"single": 1600, "grouped": 12800}
->>>>>>> s4-store
 WIDTH = 24
 
 

@@ -146,15 +146,10 @@ static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3
     if (op->status == FRESHET_OK) {
         if (read)
             (void)sqlite3_reset(read);
-<<<<<<< HEAD
-        status = fsh_kept_concerns(kind) && kind != FSH_CHANGE_LEASE ? write_all(secrets, op, &kept)
-                                                                     : write_record(secrets, op);
-        FSH_FAULT("store-written", kind);
-=======
         status = fsh_kept_concerns(kind) && kind != FSH_CHANGE_LEASE
                      ? write_all(secrets, row, op, &kept)
                      : write_record(secrets, row, op);
->>>>>>> s4-store
+        FSH_FAULT("store-written", kind);
     }
     fsh_store_kept_done(&kept);
     return op->status == FRESHET_OK ? status : FRESHET_OK;
