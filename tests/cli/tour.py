@@ -104,6 +104,8 @@ def prepare(folder, binary):
     home = os.path.join(folder, "home")
     os.mkdir(home)
     return home, {
+        # The shell would write its history when it is hung up, into a folder that is being removed.
+        "HISTFILE": "/dev/null",
         "HOME": home, "LANG": "C.UTF-8", "TERM": "xterm", "SHELL": "/bin/bash", "NO_COLOR": "1",
         "PATH": os.path.dirname(os.path.abspath(binary)) + ":" + os.environ["PATH"],
         **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}}
