@@ -386,6 +386,26 @@ static bool can_have_one(const struct model *model)
             record->reason != FRESHET_EEXTERNALUSER);
 }
 
+static void bring_all_home(struct model *model)
+{
+    while (bring_home(model)) {
+        /* The platform and the store take no time. */
+    }
+}
+
+static void ask_now(struct model *model)
+{
+    bring_all_home(model);
+    model_ask(model, 0, 0, FSH_CALL_MS);
+    bring_all_home(model);
+}
+
+static void wait_for_more(struct model *model, struct fsh_mono end)
+{
+    if (!model_pass_to_wake(model) || model->mono.ms > end.ms)
+        model_pass(model, 10000);
+}
+
 void model_recover(struct model *model)
 {
     struct fsh_mono end = fsh_mono_add(model->mono, 2 * FSH_REFUSED_LAST_MS);
@@ -393,24 +413,20 @@ void model_recover(struct model *model)
     if (model->closing)
         return;
     while (model->mono.ms < end.ms) {
-        while (bring_home(model)) {
-            /* The platform and the store take no time. */
-        }
-        model_ask(model, 0, 0, FSH_CALL_MS);
-        while (bring_home(model)) {
-        }
-        if (!model_pass_to_wake(model) || model->mono.ms > end.ms)
-            model_pass(model, 10000);
+        ask_now(model);
+        wait_for_more(model, end);
     }
-    while (bring_home(model)) {
-    }
+    ask_now(model);
     model_must(model->commands == 0, "a command was never replied to");
     model_must(model->sign_outs == 0, "a sign-out was never told");
-    model_ask(model, 1, 0, FSH_CALL_MS);
-    while (bring_home(model)) {
+    /* A token may have ended just now, and the next sign-in may have to pause, for as long as after
+     * refused credentials at the most. */
+    end = fsh_mono_add(model->mono, FSH_REFUSED_LAST_MS);
+    while (!model_usable(model) && can_have_one(model)) {
+        model_must(model->mono.ms <= end.ms, "everything works, and yet there is no token");
+        wait_for_more(model, end);
+        ask_now(model);
     }
-    model_must(model_usable(model) || !can_have_one(model),
-               "everything works, and yet there is no token");
 }
 
 void model_drain(struct model *model)

@@ -20,9 +20,11 @@ while read -r target corpora; do
     esac
     mkdir -p "build-fuzz/corpus/$target"
     echo "fuzz_$target: $seconds s"
-    # shellcheck disable=SC2086 # a list of folders
+    dictionary=
+    [ ! -f "fuzz/$target.dict" ] || dictionary="-dict=fuzz/$target.dict"
+    # shellcheck disable=SC2086 # lists of words
     "build-fuzz/tests/fuzz_$target" -max_total_time="$seconds" -print_final_stats=1 -verbosity=0 \
-        -timeout=30 -artifact_prefix="build-fuzz/corpus/$target-" \
+        -timeout=30 $dictionary -artifact_prefix="build-fuzz/corpus/$target-" \
         "build-fuzz/corpus/$target" $corpora </dev/null || failed=1
 done <build-fuzz/tests/fuzz_targets
 [ $failed = 0 ] && echo 'fuzz: nothing found'

@@ -53,8 +53,8 @@ static const struct meaning *await_verdict(struct fsh_cli *cli)
     const struct meaning *meaning = NULL;
     struct freshet_event event;
 
-    while (!meaning && now_ms() < deadline) {
-        (void)poll(&fd, 1, (int)(deadline - now_ms()));
+    for (int64_t left; !meaning && (left = deadline - now_ms()) > 0;) {
+        (void)poll(&fd, 1, (int)left);
         while (!meaning && freshet_event_next(cli->freshet, &event, NULL) == 1) {
             if (strcmp(event.session, cli->name) == 0)
                 meaning = meaning_of(event.entry.name);

@@ -35,6 +35,8 @@ int main(int argc, char *argv[])
 
     fsh_cli_harden();
     (void)signal(SIGPIPE, SIG_IGN);
+    /* Who started us may ignore it, and then the ends of our children are told to nobody. */
+    (void)signal(SIGCHLD, SIG_DFL);
     status = run(&cli, argc, argv);
     fsh_cli_place_done(&cli);
     if (status != FRESHET_OK)

@@ -102,7 +102,8 @@ struct freshet_freshness {
  *  @param demand         NULL for the defaults.
  *  @param ret_freshness  NULL, or what is known of the token; written on success only.
  *  @return FRESHET_OK; a status of the class RETRY, ENDED or CHALLENGE that says what is the case,
- *          with FRESHET_EUNAVAILABLE when the deadline passed; FRESHET_EFORKED; FRESHET_ECLOSED. */
+ *          with FRESHET_EUNAVAILABLE when the deadline passed; FRESHET_ENOMEM; FRESHET_EFORKED;
+ *          FRESHET_ECLOSED. */
 FRESHET_EXPORT int freshet_ensure_fresh(struct freshet_session *session,
                                         const struct freshet_demand *demand,
                                         struct freshet_freshness *ret_freshness,
@@ -138,7 +139,7 @@ FRESHET_EXPORT int freshet_partner_set(struct freshet_session *session, const ch
  *  @param timeout_ms  0 for 20,000. When it passes the attempt goes on.
  *  @return FRESHET_OK; FRESHET_EMFA or FRESHET_ENEWPASSWORD: answer the challenge;
  *          FRESHET_ECREDENTIALS, FRESHET_ESUSPENDED, FRESHET_EEXTERNALUSER; FRESHET_EBUSY;
- *          a status of the class RETRY; FRESHET_EINVAL; FRESHET_EFORKED. */
+ *          a status of the class RETRY; FRESHET_EINVAL; FRESHET_ENOMEM; FRESHET_EFORKED. */
 FRESHET_EXPORT int freshet_sign_in(struct freshet_session *session, const char *username,
                                    const char *password, int64_t timeout_ms,
                                    struct freshet_error *error);
@@ -165,7 +166,8 @@ FRESHET_EXPORT int freshet_answer_new_password(struct freshet_session *session,
  *  @param hold  an operator's: the session comes back by freshet_sign_in only. A service's sign-out
  *               is always one, since it would sign in again at once.
  *  @return FRESHET_OK; FRESHET_ESTORE: signed out here, and the store is told as soon as it can be
- *          written; FRESHET_ENOMEM: nothing was done; FRESHET_EFORKED. */
+ *          written; FRESHET_EUNAVAILABLE: the same, of a store that has not answered within 20 s;
+ *          FRESHET_ENOMEM: nothing was done; FRESHET_EFORKED. */
 FRESHET_EXPORT int freshet_sign_out(struct freshet_session *session, bool hold,
                                     struct freshet_error *error);
 

@@ -27,13 +27,26 @@ int64_t fsh_core_refused_ms(uint32_t refusals, int64_t pause_ms)
 
 struct fsh_mono fsh_core_gate_opens(const struct fsh_gate *gate)
 {
+    return fsh_mono_max(fsh_core_gate_news(gate), gate->trial_to);
+}
+
+struct fsh_mono fsh_core_gate_news(const struct fsh_gate *gate)
+{
     return FSH_MUTANT(IMPATIENT) ? gate->retry_at : fsh_mono_max(gate->retry_at, gate->closed_to);
 }
 
 void fsh_core_gate_enter(struct fsh_gate *gate, struct fsh_mono now)
 {
     if (gate->failures > 0)
-        gate->retry_at = fsh_mono_add(now, FSH_EXCHANGE_MS);
+        gate->trial_to = fsh_mono_add(now, FSH_EXCHANGE_MS);
+}
+
+bool fsh_core_gate_leave(struct fsh_gate *gate)
+{
+    bool trial = gate->trial_to.ms != 0;
+
+    gate->trial_to = (struct fsh_mono){0};
+    return trial;
 }
 
 bool fsh_core_gate_worked(struct fsh_gate *gate)
@@ -44,15 +57,18 @@ bool fsh_core_gate_worked(struct fsh_gate *gate)
     return failed_before;
 }
 
-void fsh_core_gate_failed(struct fsh_gate *gate, struct fsh_mono now, int64_t retry_after_ms,
+bool fsh_core_gate_failed(struct fsh_gate *gate, struct fsh_mono now, int64_t retry_after_ms,
                           uint64_t random)
 {
+    bool trial = fsh_core_gate_leave(gate);
+
     if (gate->failures < UINT32_MAX)
         gate->failures++;
     gate->retry_at = fsh_mono_add(now, fsh_core_backoff_ms(gate->failures, random));
     if (retry_after_ms < 0)
-        return;
+        return trial;
     if (retry_after_ms > FSH_RETRY_AFTER_MS)
         retry_after_ms = FSH_RETRY_AFTER_MS;
     gate->closed_to = fsh_mono_max(gate->closed_to, fsh_mono_add(now, retry_after_ms));
+    return trial;
 }

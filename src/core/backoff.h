@@ -19,6 +19,7 @@ int64_t fsh_core_refused_ms(uint32_t refusals, int64_t pause_ms);
  * exchange at a time is let through to try it, and all others wait for what becomes of that. */
 struct fsh_gate {
     struct fsh_mono retry_at;  /* nobody goes before */
+    struct fsh_mono trial_to;  /* while it fails: until when the exchange that tries it may take */
     struct fsh_mono closed_to; /* the platform's own Retry-After: not even a person goes before */
     uint32_t failures;         /* in a row */
 };
@@ -26,15 +27,22 @@ struct fsh_gate {
 /* The moment from which an exchange may be sent. */
 struct fsh_mono fsh_core_gate_opens(const struct fsh_gate *gate);
 
+/* When news of the platform may come earliest: of the exchange that tries it, or of the next. */
+struct fsh_mono fsh_core_gate_news(const struct fsh_gate *gate);
+
 /* An exchange is sent: while the platform fails, the others wait until it must have ended. */
 void fsh_core_gate_enter(struct fsh_gate *gate, struct fsh_mono now);
+
+/* An exchange that entered was given up, or never left: it will tell nothing. True when others may
+ * have waited for it: they are to look again. */
+bool fsh_core_gate_leave(struct fsh_gate *gate);
 
 /* The platform answered like one that works. True when it had not before: those who wait at the
  * gate are to look again. */
 bool fsh_core_gate_worked(struct fsh_gate *gate);
 
-/* It failed. retry_after_ms is -1 when it did not say. */
-void fsh_core_gate_failed(struct fsh_gate *gate, struct fsh_mono now, int64_t retry_after_ms,
+/* It failed. retry_after_ms is -1 when it did not say. True as fsh_core_gate_leave. */
+bool fsh_core_gate_failed(struct fsh_gate *gate, struct fsh_mono now, int64_t retry_after_ms,
                           uint64_t random);
 
 #endif

@@ -168,14 +168,17 @@ static bool works(const struct fsh_result *result)
 static void tell_gate(struct fsh_core *core, struct fsh_now *now, const struct fsh_result *result,
                       struct fsh_effects *fx)
 {
+    bool look;
+
     if (result->kind == FSH_RESULT_LOCAL)
-        return;
-    if (!works(result)) {
-        fsh_core_gate_failed(core->gate, now->mono, result->retry_after_ms,
-                             fsh_core_draw(&now->random));
-    } else if (fsh_core_gate_worked(core->gate)) {
+        look = fsh_core_gate_leave(core->gate);
+    else if (works(result))
+        look = fsh_core_gate_worked(core->gate);
+    else
+        look = fsh_core_gate_failed(core->gate, now->mono, result->retry_after_ms,
+                                    fsh_core_draw(&now->random));
+    if (look)
         fsh_core_put(fx, FSH_EFFECT_GATE);
-    }
 }
 
 static void publish(struct fsh_core *core, struct fsh_now *now, uint64_t generation,
@@ -214,6 +217,13 @@ static void granted(struct fsh_core *core, struct fsh_now *now, struct fsh_effec
     fsh_core_begin(core, FSH_STEP_COMMIT, now, fx);
 }
 
+static void give_back(struct fsh_core *core, struct fsh_now *now, struct fsh_effects *fx)
+{
+    core->step = FSH_STEP_RELEASE;
+    fsh_core_flight_over(core, now, fx);
+    fsh_core_begin(core, FSH_STEP_RELEASE, now, fx);
+}
+
 /* The flight brought nothing. The lease goes back, and what it leaves behind is recorded. */
 static void failed(struct fsh_core *core, struct fsh_now *now, int status, struct fsh_effects *fx)
 {
@@ -224,9 +234,7 @@ static void failed(struct fsh_core *core, struct fsh_now *now, int status, struc
         fsh_core_withdraw(core, fx);
     fsh_core_note(fx, FSH_NOTE_FAILED, status, closed > 0 ? closed : 0);
     fsh_core_reply(core, status, fx);
-    core->step = FSH_STEP_RELEASE;
-    fsh_core_flight_over(core, now, fx);
-    fsh_core_begin(core, FSH_STEP_RELEASE, now, fx);
+    give_back(core, now, fx);
 }
 
 static void challenged(struct fsh_core *core, struct fsh_now *now, struct fsh_effects *fx)
@@ -329,13 +337,29 @@ static void read_done(struct fsh_core *core, struct fsh_now *now, enum fsh_verdi
     fsh_core_settle(core, now, fx);
 }
 
+static bool of_person(const struct fsh_core *core)
+{
+    return core->command != FSH_ERRAND_NONE && core->command == core->errand;
+}
+
 /* The gate may have closed while the store was asked. A person passes it, but not Retry-After. */
 static bool gate_closed(const struct fsh_core *core, struct fsh_mono now)
 {
-    bool person = core->command != FSH_ERRAND_NONE && core->command == core->errand;
-    struct fsh_mono opens = person ? core->gate->closed_to : fsh_core_gate_opens(core->gate);
+    struct fsh_mono opens =
+        of_person(core) ? core->gate->closed_to : fsh_core_gate_opens(core->gate);
 
     return opens.ms > now.ms && !FSH_MUTANT(IMPATIENT);
+}
+
+/* Nothing was tried, and so nothing has failed: whoever waits goes on waiting. A person is told. */
+static void stopped_at_gate(struct fsh_core *core, struct fsh_now *now, struct fsh_effects *fx)
+{
+    core->result = (struct fsh_result){.kind = FSH_RESULT_TRANSIENT};
+    core->refused = false;
+    if (of_person(core))
+        failed(core, now, FRESHET_EUNAVAILABLE, fx);
+    else
+        give_back(core, now, fx);
 }
 
 /* The store said how long ago; what it took to say so has passed since. */
@@ -373,9 +397,7 @@ static void leased(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict 
         return;
     }
     if (gate_closed(core, now->mono)) {
-        core->result = (struct fsh_result){.kind = FSH_RESULT_LOCAL};
-        core->refused = false;
-        failed(core, now, FRESHET_EUNAVAILABLE, fx);
+        stopped_at_gate(core, now, fx);
         return;
     }
     core->replay = core->errand == FSH_ERRAND_REFRESH && core->unresolved_ms >= 0;

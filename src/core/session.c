@@ -182,18 +182,20 @@ static void begin_flight(struct fsh_core *core, enum fsh_errand errand, struct f
 static void begin_wish(struct fsh_core *core, struct fsh_now *now, struct fsh_effects *fx)
 {
     struct wish wish = wish_of(core, now);
-    struct fsh_mono allowed = fsh_mono_max(core->store_at, fsh_core_gate_opens(core->gate));
+    struct fsh_mono news = fsh_mono_max(core->store_at, fsh_core_gate_news(core->gate));
+    struct fsh_mono due;
 
     if (wish.errand == FSH_ERRAND_NONE || (FSH_MUTANT(GIVES_UP) && core->failure))
         return;
-    wish.at = fsh_mono_max(wish.at, allowed);
-    if (wish.at.ms <= now->mono.ms) {
+    wish.at = fsh_mono_max(wish.at, news);
+    due = fsh_mono_max(wish.at, fsh_core_gate_opens(core->gate));
+    if (due.ms <= now->mono.ms) {
         fsh_core_note(fx, wish.why, FRESHET_OK, 0);
         begin_flight(core, wish.errand, now, fx);
         return;
     }
     core->next_try = wish.at;
-    fsh_core_look_at(core, wish.at);
+    fsh_core_look_at(core, due);
 }
 
 /* A session that nothing can refresh any more ends with its token (rule 7), unless it is a service
@@ -361,6 +363,8 @@ void fsh_core_sign_out(struct fsh_core *core, struct fsh_now now, bool hold, str
      * session in the order of their submission, so this one is the last word on any before it. */
     if (core->in_air)
         fsh_core_put(fx, FSH_EFFECT_CANCEL);
+    if (core->step == FSH_STEP_SEND && fsh_core_gate_leave(core->gate))
+        fsh_core_put(fx, FSH_EFFECT_GATE);
     core->holding = hold || (core->signing_out && core->holding);
     core->signing_out = true;
     core->challenge = 0;
@@ -384,6 +388,8 @@ void fsh_core_close(struct fsh_core *core, struct fsh_now now, struct fsh_effect
     core->suspect = 0;
     if (core->step == FSH_STEP_SEND && !rotation) {
         fsh_core_put(fx, FSH_EFFECT_CANCEL);
+        if (fsh_core_gate_leave(core->gate))
+            fsh_core_put(fx, FSH_EFFECT_GATE);
         core->result = (struct fsh_result){.kind = FSH_RESULT_UNKNOWN};
         fsh_core_flight_over(core, &now, fx);
         fsh_core_begin(core, FSH_STEP_RELEASE, &now, fx);

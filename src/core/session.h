@@ -131,7 +131,7 @@ enum fsh_effect_kind {
     FSH_EFFECT_REPLY,      /* tell the person's call (sign-in, answer) its status */
     FSH_EFFECT_SIGNED_OUT, /* tell the callers of sign-out their status */
     FSH_EFFECT_WAKE,       /* ask for the waiting callers again */
-    FSH_EFFECT_GATE,       /* the platform works again: let the other sessions look */
+    FSH_EFFECT_GATE,       /* what was known of the platform has changed: let the others look */
     FSH_EFFECT_NOTE        /* write the ledger */
 };
 

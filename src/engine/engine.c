@@ -5,7 +5,10 @@
 #include "base/fault.h"
 #include "engine/internal.h"
 
+#include <assert.h>
 #include <freshet/status.h>
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -386,6 +389,8 @@ void fsh_engine_carry_out(struct fsh_active *active, const struct fsh_effects *f
 }
 
 /* ---- the engine -------------------------------------------------------------------------- */
+
+static_assert(alignof(struct fsh_engine) <= alignof(max_align_t), "calloc aligns no further");
 
 int fsh_engine_new(const struct fsh_engine_options *options, const struct fsh_io *io,
                    struct fsh_engine **ret_engine)

@@ -344,9 +344,8 @@ void fsh_http_wait(struct fsh_http *http, int fd, int ms)
                                   {.fd = http->wakeup, .events = CURL_WAIT_POLLIN}};
     eventfd_t wakeups;
 
-    FSH_FAULT("http-wait", LIST_EMPTY(&http->transfers)
-                               ? -1
-                               : (int)LIST_FIRST(&http->transfers)->request->kind);
+    FSH_FAULT("http-wait",
+              LIST_EMPTY(&http->transfers) ? -1 : (int)LIST_FIRST(&http->transfers)->request->kind);
     if (!http->multi)
         wait_alone(http, fd, ms);
     /* It fails without memory for its list; coming back at once would be to spin. */

@@ -4,8 +4,6 @@
 
 #include "engine/engine.h"
 
-#include <stdalign.h>
-
 /* What the files of the engine share. */
 
 struct fsh_shared_policy {
@@ -15,6 +13,9 @@ struct fsh_shared_policy {
 
 /* Few enough to cost nothing, and enough that threads seldom meet. */
 #define FSH_LOCKS 16
+
+/* Far enough apart that two never share a cache line, wherever malloc puts the engine. */
+#define FSH_LOCK_BYTES 128
 
 struct fsh_engine {
     struct fsh_engine_options options;
@@ -28,8 +29,9 @@ struct fsh_engine {
     LIST_HEAD(, fsh_active) active;
     SLIST_HEAD(, fsh_active) touched; /* those that may have come to rest, or to their end */
     SLIST_HEAD(, fsh_shared_policy) policies;
-    struct {
-        alignas(64) pthread_mutex_t lock;
+    union {
+        pthread_mutex_t lock;
+        char apart[FSH_LOCK_BYTES];
     } locks[FSH_LOCKS]; /* see fsh_engine_lock */
     struct fsh_ledger ledger;
 };

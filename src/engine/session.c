@@ -268,13 +268,20 @@ void fsh_engine_unauthorized(struct fsh_session *session, uint64_t generation)
 {
     uint64_t generation_in_force;
     struct fsh_freshness token;
+    uint_fast64_t before;
 
     /* Late reports end nothing, and ten thousand of one generation are one (rule 3): only the first
      * report of the token in force goes to the engine. */
     if (!fsh_engine_view(session, &generation_in_force, &token) ||
         generation != generation_in_force)
         return;
-    if (atomic_exchange(&session->reported, generation) == 0)
+    /* The next token may be in force by now, and reported by others: that is not to be undone. */
+    before = atomic_load(&session->reported);
+    while (before < generation &&
+           !atomic_compare_exchange_weak(&session->reported, &before, generation)) {
+        /* Somebody was faster. */
+    }
+    if (before == 0)
         say(session);
 }
 

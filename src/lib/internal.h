@@ -103,6 +103,10 @@ int fsh_lib_make_mfa(const char *code, bool remember_device, struct fsh_call *ca
 int fsh_lib_make_new_password(const char *new_password, struct fsh_call *call,
                               struct freshet_error *error);
 
+/* Copies an optional string of the caller. FRESHET_EINVAL: it is empty or longer than `most`. */
+int fsh_lib_copy_text(const char *text, size_t most, const char *what, struct fsh_secret *ret_copy,
+                      struct freshet_error *error);
+
 /* Wipes what a call was made with and what it brought, whether it was handed over or not. */
 void fsh_lib_call_done(struct fsh_call *call);
 
@@ -127,9 +131,5 @@ void fsh_lib_events_done(struct fsh_events *events);
 
 /* For struct fsh_loop_options; `data` is the struct freshet. */
 void fsh_lib_event(void *data, struct fsh_session *session, const struct fsh_ledger_entry *entry);
-
-/* Copies an optional string of the caller's. FRESHET_EINVAL when it is longer than `most`. */
-int fsh_lib_copy_text(const char *text, size_t most, const char *what, struct fsh_secret *ret_copy,
-                      struct freshet_error *error);
 
 #endif

@@ -88,13 +88,14 @@ int freshet_key_new(const char *path, struct freshet_error *error)
 
 /* ---- rotate ---------------------------------------------------------------------------------- */
 
-/* Edits the key file: `edit` adds or drops keys. */
+/* Edits the key file: `edit` adds or drops keys, or has another one lead. */
 static int edit_file(struct tended *tended,
                      int (*edit)(struct fsh_keys *keys, void *data, struct freshet_error *error),
                      void *data, struct freshet_error *error)
 {
     struct fsh_keys *keys = NULL;
     struct stat about;
+    unsigned char leading[FSH_KEY_ID_LEN];
     unsigned before = 0;
     int lock;
     int status = fsh_keyfile_lock(tended->key_file, &lock, error);
@@ -104,9 +105,11 @@ static int edit_file(struct tended *tended,
     status = fsh_keyfile_read(tended->key_file, &keys, &about, error);
     if (status == FRESHET_OK) {
         before = keys->count;
+        memcpy(leading, keys->list[0].id, sizeof(leading));
         status = edit(keys, data, error);
     }
-    if (status == FRESHET_OK && keys->count != before)
+    if (status == FRESHET_OK &&
+        (keys->count != before || memcmp(leading, keys->list[0].id, sizeof(leading)) != 0))
         status = fsh_keyfile_replace(tended->key_file, keys, error);
     fsh_keys_unref(keys);
     (void)close(lock);
@@ -114,17 +117,43 @@ static int edit_file(struct tended *tended,
     return status;
 }
 
+/* The new key stands behind the one that seals, which goes on sealing. */
 static int add_key(struct fsh_keys *keys, void *data, struct freshet_error *error)
 {
     int status = fsh_keys_add(keys, NULL);
 
-    (void)data;
     if (status == FRESHET_ELIMIT)
         return fsh_base_fail(error, status,
                              "the key file has %d keys, which is the limit; drop those that seal "
                              "nothing with `freshet key prune`",
                              FSH_KEYS_MAX);
-    return status == FRESHET_OK ? status : fsh_base_fail(error, status, NULL);
+    if (status != FRESHET_OK)
+        return fsh_base_fail(error, status, NULL);
+    memcpy(data, keys->list[0].id, FSH_KEY_ID_LEN);
+    fsh_keys_lead(keys, 1);
+    return FRESHET_OK;
+}
+
+static int lead_key(struct fsh_keys *keys, void *data, struct freshet_error *error)
+{
+    const struct fsh_key *key = fsh_keys_find(keys, data);
+
+    if (!key)
+        return fsh_base_fail(error, FRESHET_ECONFIG,
+                             "the new key was dropped from the key file meanwhile; rotate again "
+                             "when no `freshet key prune` runs");
+    fsh_keys_lead(keys, (unsigned)(key - keys->list));
+    return FRESHET_OK;
+}
+
+/* In two steps: what the folder has of a file that took another's place is not durable at once, but
+ * others seal with its first key at once. So that key stands in the file of before, too. */
+static int new_key(struct tended *tended, struct freshet_error *error)
+{
+    unsigned char id[FSH_KEY_ID_LEN];
+    int status = edit_file(tended, add_key, id, error);
+
+    return status == FRESHET_OK ? edit_file(tended, lead_key, id, error) : status;
 }
 
 struct rotation {
@@ -216,7 +245,7 @@ int freshet_key_rotate(const struct freshet_options *options,
     int status = open_all(options, &tended, error);
 
     if (status == FRESHET_OK)
-        status = edit_file(&tended, add_key, NULL, error);
+        status = new_key(&tended, error);
     if (status == FRESHET_OK)
         status = seal_all(&rotation, error);
     if (status == FRESHET_OK && progress)

@@ -3,7 +3,9 @@
 
 #include "core/mutant.h"
 
+#include <endian.h>
 #include <freshet/status.h>
+#include <string.h>
 
 /* One walk over the fields serves both directions, so that they cannot drift apart. */
 struct walk {
@@ -15,16 +17,16 @@ struct walk {
 
 static void u64(struct walk *walk, uint64_t *field)
 {
-    uint64_t value = 0;
+    uint64_t value = htole64(*field);
 
-    for (int i = 0; i < 8; i++) {
-        if (walk->writing)
-            *walk->write++ = (unsigned char)(*field >> (8 * i));
-        else
-            value |= (uint64_t)*walk->read++ << (8 * i);
+    if (walk->writing) {
+        memcpy(walk->write, &value, sizeof(value));
+        walk->write += sizeof(value);
+        return;
     }
-    if (!walk->writing)
-        *field = value;
+    memcpy(&value, walk->read, sizeof(value));
+    walk->read += sizeof(value);
+    *field = le64toh(value);
 }
 
 static void i64(struct walk *walk, int64_t *field)

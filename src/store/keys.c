@@ -75,6 +75,16 @@ int fsh_keys_add(struct fsh_keys *keys, const unsigned char *bytes)
     return FRESHET_OK;
 }
 
+void fsh_keys_lead(struct fsh_keys *keys, unsigned index)
+{
+    struct fsh_key *spare = &keys->list[FSH_KEYS_MAX]; /* never on the stack */
+
+    *spare = keys->list[index];
+    memmove(&keys->list[1], &keys->list[0], index * sizeof(struct fsh_key));
+    keys->list[0] = *spare;
+    fsh_base_wipe(spare, sizeof(*spare));
+}
+
 void fsh_keys_drop(struct fsh_keys *keys, unsigned index)
 {
     keys->count--;

@@ -37,6 +37,9 @@ void fsh_keys_unref(struct fsh_keys *keys);
  * is full, FRESHET_EINVAL when it has that key. */
 int fsh_keys_add(struct fsh_keys *keys, const unsigned char *bytes);
 
+/* The key at `index` seals from now on; the others stay in their order behind it. */
+void fsh_keys_lead(struct fsh_keys *keys, unsigned index);
+
 /* Takes the key at `index` out. */
 void fsh_keys_drop(struct fsh_keys *keys, unsigned index);
 

@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 #include <freshet/curl.h>
 #include <freshet/freshet.h>
+#include <freshet/multi.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -349,6 +350,87 @@ static void asynchronous_calls(void **state)
     assert_true(alloc_every(call_async, NULL));
 }
 
+/* ---- many transfers -------------------------------------------------------------------------- */
+
+/* Runs what was added to its end, within bounds. */
+static void until_handed_back(CURLM *curl, struct freshet_multi *multi,
+                              struct freshet_multi_message *ret_message)
+{
+    struct curl_waitfd extra = {.fd = freshet_multi_fd(multi), .events = CURL_WAIT_POLLIN};
+    int64_t began = now_ms();
+    int running;
+
+    while (freshet_multi_info_read(multi, ret_message) == 0) {
+        assert_true(now_ms() - began < PATIENCE_MS);
+        (void)curl_multi_perform(curl, &running);
+        (void)curl_multi_poll(curl, &extra, 1, 10, NULL);
+    }
+}
+
+/* One transfer of a session that has its token, or must be told that there is none. */
+static void transfer(const void *what, struct freshet_session *session, int expected)
+{
+    struct freshet_curl_request request = {.partner = "fd42"};
+    struct freshet_multi_message message = {0};
+    struct freshet_multi *multi = NULL;
+    struct freshet_error error = {0};
+    CURL *easy = curl_easy_init();
+    CURLM *curl = curl_multi_init();
+    int status;
+
+    (void)curl_easy_setopt(easy, CURLOPT_URL, what);
+    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);
+    alloc_arm();
+    status = freshet_multi_new(curl, &multi, &error);
+    if (!in_vain(status, 0, &error)) {
+        alloc_arm();
+        status = freshet_multi_add(multi, session, easy, &request, &error);
+        if (status == FRESHET_OK) {
+            until_handed_back(curl, multi, &message);
+            assert_ptr_equal(message.easy, easy);
+            if (message.status == expected)
+                (void)alloc_disarm();
+            else
+                assert_true(in_vain(message.status, FRESHET_EOUTCOME, &message.error));
+        } else {
+            assert_true(in_vain(status, 0, &error));
+        }
+        assert_int_equal(freshet_multi_count(multi), 0);
+        assert_int_equal(freshet_multi_add(multi, session, easy, &request, &error), FRESHET_OK);
+        until_handed_back(curl, multi, &message);
+        assert_int_equal(message.status, expected);
+    } else {
+        assert_null(multi);
+    }
+    freshet_multi_free(multi);
+    curl_multi_cleanup(curl);
+    curl_easy_cleanup(easy);
+}
+
+static void transfer_at_hand(const void *what)
+{
+    transfer(what, world.session, FRESHET_OK);
+}
+
+static void transfer_that_waits(const void *what)
+{
+    struct freshet_session *session = open_session();
+
+    transfer(what, session, FRESHET_ESIGNEDOUT);
+    freshet_session_close(session);
+}
+
+static void the_multi_interceptor(void **state)
+{
+    char url[256];
+
+    (void)state;
+    (void)snprintf(url, sizeof(url), "%s/api/orders", world.server.dev.url);
+    assert_true(alloc_every(transfer_at_hand, url));
+    assert_true(alloc_every(transfer_that_waits, url));
+}
+
 /* ---------------------------------------------------------------------------------------------- */
 
 static int setup(void **state)
@@ -383,6 +465,7 @@ int main(void)
         cmocka_unit_test(calls_of_mfa),
         cmocka_unit_test(the_interceptor),
         cmocka_unit_test(asynchronous_calls),
+        cmocka_unit_test(the_multi_interceptor),
         cmocka_unit_test(signing_in_and_out),
     };
 

@@ -264,6 +264,14 @@ def other_answers_are_not_reported(w):
 
 
 @case
+def a_parent_that_ignores_sigchld_is_no_matter(w):
+    """What is ignored stays so across exec, and then no child's end is ever told."""
+    result = w.run("curl", "billing", "-s", w.dev.url + "/api/x",
+                   before=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    equal(json.loads(good(result))["username"], "svc-demo")
+
+
+@case
 def the_last_answer_counts(w):
     """curl asks again after a 503, and a 401 may be what comes then."""
     w.dev.fault("status", match="/api/again", count=1, status=503)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The quick tour, typed into a terminal (tmux): tour.py FRESHET DEVSERVER. Prints TAP.
 
-Commands and answers are read from the page's `console` block, so that what is tested is what people
+Commands and answers are read from the README's `console` block, so that what is tested is what people
 read: each command is typed, each question is answered, and what stands there must be what is shown.
 Numbers and times differ; ... stands for whatever is there."""
 import os
@@ -15,25 +15,18 @@ import tempfile
 from harness import PASSWORD, PATIENCE, check, wait_for
 from world import ROOT, Devserver, Tap
 
-PAGES = ("README.md", "docs/tour.md")
 PROMPT = "tour$ "
 # What the page shows, and what is typed when a terminal shows it.
 ANSWERS = {"Password of mfa:": lambda server: PASSWORD, "MFA code:": lambda server: server.code("mfa")}
 
 
 def steps():
-    """(command, lines that it prints) of the page that has the tour."""
-    for page in PAGES:
-        path = os.path.join(ROOT, page)
-        if not os.path.exists(path):
-            continue
-        with open(path, encoding="utf-8") as f:
-            found = re.search(r"^## Quick tour$.*?^```console\n(.*?)^```$", f.read(),
-                              re.MULTILINE | re.DOTALL)
-        if found:
-            parts = re.split(r"^\$ (.*)\n", found.group(1), flags=re.MULTILINE)
-            return list(zip(parts[1::2], (part.splitlines() for part in parts[2::2])))
-    raise AssertionError("no page has the quick tour")
+    """(command, lines that it prints) of the README's tour."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        found = re.search(r"^## Quick tour$.*?^```console\n(.*?)^```$", f.read(),
+                          re.MULTILINE | re.DOTALL)
+    parts = re.split(r"^\$ (.*)\n", found.group(1), flags=re.MULTILINE)
+    return list(zip(parts[1::2], (part.splitlines() for part in parts[2::2])))
 
 
 class Terminal:
@@ -111,6 +104,8 @@ def prepare(folder, binary):
     home = os.path.join(folder, "home")
     os.mkdir(home)
     return home, {
+        # The shell would write its history when it is hung up, into a folder that is being removed.
+        "HISTFILE": "/dev/null",
         "HOME": home, "LANG": "C.UTF-8", "TERM": "xterm", "SHELL": "/bin/bash", "NO_COLOR": "1",
         "PATH": os.path.dirname(os.path.abspath(binary)) + ":" + os.environ["PATH"],
         **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}}

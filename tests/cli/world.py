@@ -42,9 +42,9 @@ class World(Home):
     def command(self, *arguments):
         return [self.binary, "--config", self.config, *arguments]
 
-    def run(self, *arguments, stdin=b"", **environment):
+    def run(self, *arguments, stdin=b"", before=None, **environment):
         return subprocess.run(self.command(*arguments), input=stdin, capture_output=True,
-                              cwd=self.folder, timeout=PATIENCE,
+                              cwd=self.folder, timeout=PATIENCE, preexec_fn=before,
                               env={**self.environment, **environment})
 
     def run_bare(self, *arguments):

@@ -169,6 +169,33 @@ static void the_ledger_tells_of_earlier_processes(void **state)
     assert_int_equal(find(entries, count, "signed_out"), 1);
 }
 
+static void an_entry_of_another_version_is_told_as_such(void **state)
+{
+    struct stored *stored = *state;
+    struct freshet_ledger_entry entries[64];
+    struct freshet_session *session = open_named(stored->world.freshet, "ann");
+    size_t count = 0;
+    sqlite3 *other = NULL;
+
+    assert_int_equal(sqlite3_open(stored->secrets + strlen("sqlite:"), &other), SQLITE_OK);
+    (void)sqlite3_busy_timeout(other, 5000);
+    assert_int_equal(sqlite3_exec(other,
+                                  "INSERT INTO ledger(session, number, writer, entry, at, name, "
+                                  "status, value, times) VALUES('ann', 1, 1, 1, 5, 'yodelled', "
+                                  "-9999, 3, 2)",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    (void)sqlite3_close(other);
+    assert_int_equal(freshet_explain(session, entries, 64, &count), FRESHET_OK);
+    assert_true(count >= 1);
+    assert_string_equal(entries[0].name, "unknown");
+    assert_int_equal(entries[0].at_ms, 5);
+    assert_int_equal(entries[0].number, 0);
+    assert_int_equal(entries[0].status, -9999);
+    assert_int_equal(entries[0].value, 3);
+    assert_int_equal(entries[0].times, 2);
+}
+
 static void the_sessions_of_a_store_are_listed(void **state)
 {
     struct stored *stored = *state;
@@ -317,6 +344,7 @@ int main(void)
         CASE(without_its_token_it_is_refreshed),
         CASE(a_session_that_was_signed_out_stays_so),
         CASE(the_ledger_tells_of_earlier_processes),
+        CASE(an_entry_of_another_version_is_told_as_such),
         CASE(the_sessions_of_a_store_are_listed),
         CASE(two_handles_of_one_file_refresh_once),
         CASE(a_stalled_disk_holds_up_nobody_else),

@@ -59,6 +59,12 @@ static void while_the_platform_fails_one_at_a_time_tries_it(void **state)
     assert_int_equal(fsh_core_gate_opens(&gate).ms, 500);
     fsh_core_gate_enter(&gate, at(500));
     assert_true(fsh_core_gate_opens(&gate).ms > 15000);
+    assert_int_equal(fsh_core_gate_news(&gate).ms, 500);
+    assert_true(fsh_core_gate_leave(&gate));
+    assert_int_equal(fsh_core_gate_opens(&gate).ms, 500);
+    assert_false(fsh_core_gate_failed(&gate, at(500), -1, 500));
+    fsh_core_gate_enter(&gate, at(2000));
+    assert_true(fsh_core_gate_failed(&gate, at(2000), -1, 500));
     assert_true(fsh_core_gate_worked(&gate));
     assert_int_equal(fsh_core_gate_opens(&gate).ms, 0);
 }

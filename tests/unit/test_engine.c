@@ -267,6 +267,21 @@ static void a_poke_for_nothing_does_not_silence_the_next(void **state)
     teardown(&world);
 }
 
+static void a_report_that_was_slow_does_not_displace_the_next(void **state)
+{
+    struct world world;
+
+    (void)state;
+    setup(&world);
+    sign_in(&world, 3600);
+    /* As if the next token had come in force, and been reported, since this one was looked at. */
+    atomic_store(&world.session->reported, world.session->token->generation + 1);
+    fsh_engine_unauthorized(world.session, world.session->token->generation);
+    assert_int_equal(atomic_load(&world.session->reported), world.session->token->generation + 1);
+    assert_int_equal(world.count, 0);
+    teardown(&world);
+}
+
 static void who_may_not_answer_is_told_that_time_does_not_help(void **state)
 {
     struct fsh_call call = {.kind = FSH_CALL_MFA};
@@ -614,6 +629,42 @@ static void a_session_is_not_gone_while_its_post_waits(void **state)
     teardown(&world);
 }
 
+/* While one session's exchange tries a platform that failed, another's caller waits for what
+ * becomes of that: news may come at once, though the exchange may take longer than the caller will
+ * wait. */
+static void who_waits_for_the_trial_of_another_is_not_refused(void **state)
+{
+    struct fsh_session_options options = {.name = "bob", .threshold_ms = FSH_THRESHOLD_MS};
+    struct fsh_call call = {.kind = FSH_CALL_ENSURE};
+    struct world world;
+    struct fsh_session *ann;
+
+    (void)state;
+    setup_at_rest(&world);
+    ann = world.session;
+    assert_int_equal(fsh_engine_session_open(world.engine, &options, &world.session, NULL),
+                     FRESHET_OK);
+    run_posts(&world);
+    sign_in(&world, 3600);
+    world.mono.ms += INT64_C(3600) * 1000;
+    fsh_engine_poke(ann);
+    run_posts(&world);
+    answer(&world, 503, "{}");
+    world.mono.ms += 1000;
+    fsh_engine_poke(ann);
+    run_posts(&world);
+    assert_non_null(world.request); /* the trial, which may take 15 s */
+    begin(&world, &call);           /* and waits for 1 s */
+    run_posts(&world);
+    assert_int_equal(world.status, 1);
+    answer(&world, 200, granted);
+    run_posts(&world);
+    assert_ptr_equal(world.request->session, world.session);
+    answer(&world, 200, granted);
+    assert_int_equal(world.status, FRESHET_OK);
+    teardown(&world);
+}
+
 /* One session's success opens the gate for another that waits there, rested as it was before. */
 static void the_gate_opens_for_who_waits_there(void **state)
 {
@@ -660,6 +711,7 @@ int main(void)
         cmocka_unit_test(a_poke_that_waits_is_not_posted_again),
         cmocka_unit_test(a_poke_counts_once_and_then_again),
         cmocka_unit_test(a_poke_for_nothing_does_not_silence_the_next),
+        cmocka_unit_test(a_report_that_was_slow_does_not_displace_the_next),
         cmocka_unit_test(who_may_not_answer_is_told_that_time_does_not_help),
         cmocka_unit_test(threads_read_poke_and_report_while_tokens_come_and_go),
         cmocka_unit_test(a_sign_in_that_is_given_up_was_not_refused),
@@ -672,6 +724,7 @@ int main(void)
         cmocka_unit_test(a_poke_without_memory_is_not_lost),
         cmocka_unit_test(a_session_is_closed_at_rest_without_memory),
         cmocka_unit_test(a_session_is_not_gone_while_its_post_waits),
+        cmocka_unit_test(who_waits_for_the_trial_of_another_is_not_refused),
         cmocka_unit_test(the_gate_opens_for_who_waits_there),
     };
 

@@ -669,6 +669,50 @@ static void a_key_that_was_added_alone_is_no_harm(void **state)
     check_all(place, 3);
 }
 
+/* ---- the file of before ---------------------------------------------------------------------- */
+
+static struct {
+    bool watched;
+    size_t renames;
+    size_t unknown; /* files whose first key the file of before had not */
+} files;
+
+/* In place of libc's: what is renamed takes the place of a key file. */
+int rename(const char *from, const char *to)
+{
+    struct fsh_keys *before = NULL;
+    struct fsh_keys *after = NULL;
+    struct stat about;
+
+    if (files.watched && fsh_keyfile_read(to, &before, &about, NULL) == FRESHET_OK &&
+        fsh_keyfile_read(from, &after, &about, NULL) == FRESHET_OK) {
+        files.renames++;
+        files.unknown += fsh_keys_find(before, after->list[0].id) == NULL;
+    }
+    fsh_keys_unref(before);
+    fsh_keys_unref(after);
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+/* A crash may undo the latest rename, and others may have sealed with the first key by then. */
+static void a_key_seals_once_it_cannot_be_lost(void **state)
+{
+    const struct place *place = *state;
+    struct stores stores = open_stores(place);
+    struct freshet_key keys[FRESHET_KEYS_MAX];
+
+    fill(&stores, 2);
+    close_stores(&stores);
+    files.watched = true;
+    rotate(place);
+    files.watched = false;
+    assert_int_equal(files.renames, 2);
+    assert_int_equal(files.unknown, 0);
+    assert_int_equal(list(place, keys), 2);
+    assert_int_equal(keys[0].records, 4);
+    check_all(place, 2);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
 
 int main(void)
@@ -684,6 +728,7 @@ int main(void)
         CASE(rotations_at_once_end_with_one_key),
         CASE(whoever_is_killed_while_rotating_loses_nothing),
         CASE(a_key_that_was_added_alone_is_no_harm),
+        CASE(a_key_seals_once_it_cannot_be_lost),
     };
 
     return cmocka_run_group_tests_name("rotate", tests, NULL, NULL);

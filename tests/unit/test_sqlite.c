@@ -213,6 +213,36 @@ static void the_log_is_brought_in_and_gone_at_the_end(void **state)
     assert_int_equal(get(stores->tokens, "ann"), 3000);
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The log cannot begin anew under it; that is waited for a moment, not for as long as a lock. */
+static void who_reads_for_long_holds_nobody_up(void **state)
+{
+    struct stores *stores = *state;
+    int64_t longest = 0;
+    sqlite3 *reader;
+
+    put(stores->tokens, "ann", 1);
+    reader = raw_open(stores->tokens_path);
+    raw(reader, "BEGIN; SELECT count(*) FROM token");
+    for (uint64_t i = 2; i <= 2500; i++) {
+        int64_t before = now_ms();
+
+        put(stores->tokens, "ann", i);
+        longest = now_ms() - before > longest ? now_ms() - before : longest;
+    }
+    assert_true(longest < FSH_SQLITE_BUSY_MS / 2);
+    raw(reader, "COMMIT");
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+    assert_int_equal(get(stores->tokens, "ann"), 2500);
+}
+
 /* ---- the ledger ---------------------------------------------------------------------------- */
 
 static void note(const struct stores *stores, const char *session, uint64_t number, uint64_t times)
@@ -513,6 +543,18 @@ static void secrets_that_do_not_open_are_unavailable_but_can_be_signed_out(void 
     }
 }
 
+static void who_lost_the_key_signs_in_again(void **state)
+{
+    struct stores *stores = *state;
+
+    sign_in(stores->secrets, "ann", "ann-refresh", "");
+    raw_once(stores->secrets_path, "UPDATE session SET sealed = x'01'");
+    assert_int_equal(lease(stores->secrets, "ann", FSH_PURPOSE_REFRESH, NULL, NULL),
+                     FRESHET_ESTORE);
+    sign_in(stores->secrets, "ann", "new-refresh", "");
+    assert_true(hands_out(stores->secrets, "ann", "new-refresh"));
+}
+
 static void another_key_is_told_and_loses_nothing(void **state)
 {
     static const unsigned char other_key[32] = {1};
@@ -790,6 +832,7 @@ int main(void)
         CASE(what_was_kept_is_there_after_a_restart),
         CASE(nothing_secret_lies_in_the_files),
         CASE(the_log_is_brought_in_and_gone_at_the_end),
+        CASE(who_reads_for_long_holds_nobody_up),
         CASE(the_last_entries_of_a_session_are_kept),
         CASE(the_same_again_is_one_entry),
         CASE(an_entry_is_written_though_nothing_else_is),
@@ -802,6 +845,7 @@ int main(void)
         CASE(a_file_of_a_newer_version_is_left_alone),
         CASE(a_file_of_something_else_is_left_alone),
         CASE(secrets_that_do_not_open_are_unavailable_but_can_be_signed_out),
+        CASE(who_lost_the_key_signs_in_again),
         CASE(another_key_is_told_and_loses_nothing),
         CASE(a_record_that_cannot_be_read_stays),
         CASE(a_damaged_file_is_told_and_left_and_then_mended),

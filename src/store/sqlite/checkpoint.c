@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whoever reads an old state of the file, as a backup does, keeps the log from beginning anew. All
+ * writers wait meanwhile, so it is waited for no longer than this. */
+#define FINISH_MS 100
+
 struct fsh_sqlite_checkpoint {
     char *path;
     const struct fsh_sqlite_schema *schema;
@@ -54,8 +58,9 @@ static void work(void *data, struct fsh_post *posts)
     struct fsh_sqlite_checkpoint *checkpoint = data;
 
     (void)posts;
-    if (!checkpoint->db)
-        (void)fsh_sqlite_open(checkpoint->path, checkpoint->schema, false, &checkpoint->db, NULL);
+    if (!checkpoint->db && fsh_sqlite_open(checkpoint->path, checkpoint->schema, false,
+                                           &checkpoint->db, NULL) == FRESHET_OK)
+        (void)sqlite3_busy_timeout(checkpoint->db->db, FINISH_MS);
     /* What fails is tried again when the log has grown further. */
     if (checkpoint->db && bring_in(checkpoint) != SQLITE_OK) {
         fsh_sqlite_close(checkpoint->db);

@@ -6,19 +6,18 @@
 
 static const char *const secrets_steps[] = {
     "CREATE TABLE session(name TEXT NOT NULL PRIMARY KEY, record BLOB NOT NULL, sealed BLOB, key "
-    "TEXT)",
+    "TEXT, device INTEGER)", /* whether a device's keys are among what is sealed */
     "CREATE TABLE ledger(session TEXT NOT NULL, number INTEGER NOT NULL, writer INTEGER NOT NULL, "
     "entry INTEGER NOT NULL, at INTEGER NOT NULL, name TEXT NOT NULL, status INTEGER NOT NULL, "
     "value INTEGER NOT NULL, times INTEGER NOT NULL, PRIMARY KEY(session, number)) WITHOUT ROWID",
 };
 
 static const char *const secrets_sql[] = {
-    [FSH_SQL_SESSION_READ] = "SELECT record, sealed FROM session WHERE name=?1",
+    [FSH_SQL_SESSION_READ] = "SELECT record, sealed, rowid, device FROM session WHERE name=?1",
+    [FSH_SQL_SESSION_NEW] = "INSERT INTO session(name, record, sealed, key) VALUES(?1, ?2, ?3, ?4)",
     [FSH_SQL_SESSION_WRITE] =
-        "INSERT INTO session(name, record, sealed, key) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(name) "
-        "DO UPDATE SET record=excluded.record, sealed=excluded.sealed, key=excluded.key",
-    [FSH_SQL_SESSION_RECORD] = "INSERT INTO session(name, record) VALUES(?1, ?2) ON CONFLICT(name) "
-                               "DO UPDATE SET record=excluded.record",
+        "UPDATE session SET record=?2, sealed=?3, key=?4, device=?5 WHERE rowid=?1",
+    [FSH_SQL_SESSION_RECORD] = "UPDATE session SET record=?2 WHERE rowid=?1",
     [FSH_SQL_SESSIONS] = "SELECT name, record FROM session ORDER BY name",
     [FSH_SQL_NOTE_AGAIN] = "UPDATE ledger SET times=?4 WHERE session=?1 AND writer=?2 AND entry=?3",
     [FSH_SQL_NOTE_WRITE] =

@@ -56,29 +56,35 @@ static int unseal(struct secrets *secrets, struct fsh_store_op *op, sqlite3_stmt
                            sizeof(op->why));
 }
 
-static sqlite3_stmt *bind_record(struct fsh_sqlite *db, unsigned number,
+/* The statement for the row, or for a new one without; the secrets are still to be bound. */
+static sqlite3_stmt *bind_record(struct fsh_sqlite *db, unsigned number, int64_t row,
                                  const struct fsh_store_op *op,
                                  unsigned char bytes[FSH_CODEC_BYTES])
 {
-    sqlite3_stmt *write = fsh_sqlite_statement(db, number);
+    sqlite3_stmt *write = fsh_sqlite_statement(db, row ? number : FSH_SQL_SESSION_NEW);
 
     fsh_store_encode(&op->record, bytes);
     if (!write)
         return NULL;
-    (void)sqlite3_bind_text(write, 1, op->session, -1, SQLITE_STATIC);
+    if (row)
+        (void)sqlite3_bind_int64(write, 1, row);
+    else
+        (void)sqlite3_bind_text(write, 1, op->session, -1, SQLITE_STATIC);
     (void)sqlite3_bind_blob(write, 2, bytes, FSH_CODEC_BYTES, SQLITE_STATIC);
     return write;
 }
 
 /* A status other than FRESHET_OK is of the whole transaction. */
-static int write_record(struct secrets *secrets, struct fsh_store_op *op)
+static int write_record(struct secrets *secrets, int64_t row, const struct fsh_store_op *op)
 {
     unsigned char bytes[FSH_CODEC_BYTES];
 
-    return fsh_sqlite_run(secrets->db, bind_record(secrets->db, FSH_SQL_SESSION_RECORD, op, bytes));
+    return fsh_sqlite_run(secrets->db,
+                          bind_record(secrets->db, FSH_SQL_SESSION_RECORD, row, op, bytes));
 }
 
-static int write_all(struct secrets *secrets, struct fsh_store_op *op, const struct fsh_kept *kept)
+static int write_all(struct secrets *secrets, int64_t row, struct fsh_store_op *op,
+                     const struct fsh_kept *kept)
 {
     unsigned char bytes[FSH_CODEC_BYTES];
     unsigned char *sealed;
@@ -90,15 +96,33 @@ static int write_all(struct secrets *secrets, struct fsh_store_op *op, const str
 
     if (status != FRESHET_OK)
         return op_failed(op, status, "the secrets could not be sealed; see to the key file");
-    write = bind_record(secrets->db, FSH_SQL_SESSION_WRITE, op, bytes);
+    write = bind_record(secrets->db, FSH_SQL_SESSION_WRITE, row, op, bytes);
     if (write && sealed) {
         (void)sqlite3_bind_blob(write, 3, sealed, (int)len, SQLITE_STATIC);
         if (fsh_sealed_by(sealed, len, key))
             (void)sqlite3_bind_text(write, 4, key, -1, SQLITE_STATIC);
+        (void)sqlite3_bind_int(write, 5, !fsh_base_secret_empty(&kept->device_key));
     }
     status = fsh_sqlite_run(secrets->db, write);
     free(sealed);
     return status;
+}
+
+/* Whether the change needs anything of what is sealed: not when all of it goes, is replaced, or
+ * stays as it is. So who lost the keys can sign in again. */
+static bool needs_sealed(const struct fsh_store_op *op, sqlite3_stmt *read)
+{
+    bool device = sqlite3_column_int(read, 3) != 0;
+    bool refresh = op->change.purpose == FSH_PURPOSE_REFRESH;
+
+    if (!fsh_kept_concerns(op->change.kind))
+        return false;
+    if (op->change.kind == FSH_CHANGE_LEASE)
+        return refresh || device;
+    if (op->change.kind != FSH_CHANGE_COMMIT)
+        return device;
+    return (refresh && fsh_base_secret_empty(&op->kept.refresh_token)) ||
+           (device && fsh_base_secret_empty(&op->kept.device_key));
 }
 
 /* What the change took effect on is written; `read` stands at the row, or is NULL without one. */
@@ -107,9 +131,10 @@ static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3
 {
     enum fsh_change_kind kind = op->change.kind;
     struct fsh_kept kept = {0};
+    int64_t row = read ? sqlite3_column_int64(read, 2) : 0;
     int status = FRESHET_OK;
 
-    if (read && fsh_kept_concerns(kind))
+    if (read && needs_sealed(op, read))
         status = unseal(secrets, op, read, before, &kept);
     /* Who signs out wants the secrets gone, readable or not (rule 10). */
     if (status != FRESHET_OK && kind != FSH_CHANGE_SIGN_OUT) {
@@ -121,8 +146,9 @@ static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3
     if (op->status == FRESHET_OK) {
         if (read)
             (void)sqlite3_reset(read);
-        status = fsh_kept_concerns(kind) && kind != FSH_CHANGE_LEASE ? write_all(secrets, op, &kept)
-                                                                     : write_record(secrets, op);
+        status = fsh_kept_concerns(kind) && kind != FSH_CHANGE_LEASE
+                     ? write_all(secrets, row, op, &kept)
+                     : write_record(secrets, row, op);
         FSH_FAULT("store-written", kind);
     }
     fsh_store_kept_done(&kept);

@@ -6,7 +6,8 @@
 
 enum fsh_sqlite_secrets_sql {
     FSH_SQL_SESSION_READ,
-    FSH_SQL_SESSION_WRITE,  /* record and sealed secrets */
+    FSH_SQL_SESSION_NEW,    /* a row for a name */
+    FSH_SQL_SESSION_WRITE,  /* record and sealed secrets of a row that there is */
     FSH_SQL_SESSION_RECORD, /* the record alone */
     FSH_SQL_SESSIONS,
     FSH_SQL_NOTE_AGAIN,
