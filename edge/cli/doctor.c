@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include <freshet/admin.h>
+#include <freshet/config.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -44,16 +45,19 @@ static void found(void *data, const char *check, enum freshet_health health, con
                       health_name(health), fsh_cli_colour(FSH_CLI_PLAIN), check, text);
 }
 
-/* A configuration that cannot be read is a finding, too. */
+static void found_problem(void *data, const char *text)
+{
+    found(data, "config", FRESHET_HEALTH_BAD, text);
+}
+
+/* A configuration that cannot be read is a finding, too: all that is wrong in it. */
 static int examine(struct findings *findings)
 {
     struct fsh_cli *cli = findings->cli;
     int status = fsh_cli_place(cli);
 
-    if (status == FRESHET_ECONFIG && cli->config_path && !cli->config) {
-        found(findings, "config", FRESHET_HEALTH_BAD, cli->error.message);
-        return status;
-    }
+    if (status == FRESHET_ECONFIG && cli->config_path && !cli->config)
+        return freshet_config_check(cli->config_path, found_problem, findings, &cli->error);
     if (status != FRESHET_OK)
         return status;
     if (!cli->options.url)

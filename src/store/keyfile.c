@@ -157,16 +157,22 @@ static int write_keys(const char *path, int fd, const struct fsh_keys *keys,
     return status;
 }
 
+/* How much of a path is its folder, the slash behind it included. */
+static int folder_len(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? (int)(slash - path) + 1 : 0;
+}
+
 /* So that the name is durable too. */
 static int sync_folder(const char *path, struct freshet_error *error)
 {
     char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int len = slash == path ? 1 : slash ? (int)(slash - path) : 0;
     int fd;
     int status = FRESHET_OK;
 
-    (void)snprintf(folder, sizeof(folder), "%.*s", len > 0 ? len : 1, len > 0 ? path : ".");
+    (void)snprintf(folder, sizeof(folder), "%.*s.", folder_len(path), path);
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) != 0)
         status = fsh_base_fail(error, FRESHET_ECONFIG, "the folder of %s cannot be synced: %s",
@@ -176,32 +182,39 @@ static int sync_folder(const char *path, struct freshet_error *error)
     return status;
 }
 
-static int create(const char *path)
+/* Gives the whole file its name. A name that is taken stays as it is. */
+static int name_it(const char *beside, const char *path, struct freshet_error *error)
 {
-    return open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-}
-
-int fsh_keyfile_create(const char *path, const struct fsh_keys *keys, struct freshet_error *error)
-{
-    int fd = create(path);
-    int status;
-
-    if (fd < 0 && errno == EEXIST)
+    if (link(beside, path) == 0)
+        return sync_folder(path, error);
+    if (errno == EEXIST)
         return fsh_base_fail(error, FRESHET_ECONFIG,
                              "%s exists, and its key may be needed; choose another name, or use "
                              "`freshet key rotate` for a new key",
                              path);
+    return fsh_base_fail(error, FRESHET_ECONFIG, "the key file %s cannot be made: %s", path,
+                         strerror(errno));
+}
+
+int fsh_keyfile_create(const char *path, const struct fsh_keys *keys, struct freshet_error *error)
+{
+    char beside[PATH_MAX];
+    int status;
+    int fd;
+
+    /* Written under another name, so that nobody ever meets half a key file. */
+    if ((size_t)snprintf(beside, sizeof(beside), "%.*s.freshet-key-XXXXXX", folder_len(path),
+                         path) >= sizeof(beside))
+        return fsh_base_fail(error, FRESHET_ECONFIG, "the name of the key file is too long");
+    fd = mkostemp(beside, O_CLOEXEC);
     if (fd < 0)
         return fsh_base_fail(error, FRESHET_ECONFIG, "the key file %s cannot be made: %s", path,
                              strerror(errno));
-    status = fchmod(fd, 0600) == 0
-                 ? write_keys(path, fd, keys, error)
-                 : fsh_base_fail(error, FRESHET_ECONFIG, "%s: %s", path, strerror(errno));
+    status = write_keys(path, fd, keys, error);
     if (status == FRESHET_OK)
-        status = sync_folder(path, error);
+        status = name_it(beside, path, error);
+    (void)unlink(beside);
     (void)close(fd);
-    if (status != FRESHET_OK)
-        (void)unlink(path);
     return status;
 }
 
@@ -253,7 +266,7 @@ static int put_beside(const char *path, const char *beside, const struct fsh_key
     if (stat(path, &about) != 0)
         return cannot_open(path, error);
     (void)unlink(beside); /* of a rotation that crashed: the lock is ours */
-    fd = create(beside);
+    fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return irreplaceable(path, error);
     if (fchown(fd, about.st_uid, about.st_gid) != 0 || fchmod(fd, about.st_mode & 0777) != 0)

@@ -20,7 +20,7 @@ int fsh_keyfile_read(const char *path, struct fsh_keys **ret_keys, struct stat *
 /* Whether both are the same state of the same file. */
 bool fsh_keyfile_same(const struct stat *a, const struct stat *b);
 
-/* Makes a file, 0600, durable. FRESHET_ECONFIG when there is one. */
+/* Makes a file, 0600, whole or not at all, durable. FRESHET_ECONFIG when there is one. */
 int fsh_keyfile_create(const char *path, const struct fsh_keys *keys, struct freshet_error *error);
 
 /* Waits until no other process edits the file, and keeps others from it until *ret_lock is closed.

@@ -179,3 +179,7 @@ def doctor_finds_what_is_wrong(platform):
         equal(result.code, 78, f"{result}")
         check(re.search(rf"^bad +config .*{re.escape(path)}:1", result.out, re.MULTILINE),
               f"{result}")
+        me.write(".config/freshet/freshet.conf", "[platform]\nulr = x\n[keeper]\nlog_level = loud\n")
+        found = me.run("doctor", "--json").json["findings"]
+        check(any(":2" in one["text"] for one in found) and any(":4" in one["text"] for one in found),
+              f"all that is wrong: {found}")

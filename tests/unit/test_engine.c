@@ -629,23 +629,31 @@ static void a_session_is_not_gone_while_its_post_waits(void **state)
     teardown(&world);
 }
 
+/* Two sessions that are signed in; the second is the world's. Returns the first. */
+static struct fsh_session *setup_two(struct world *world)
+{
+    struct fsh_session_options options = {.name = "bob", .threshold_ms = FSH_THRESHOLD_MS};
+    struct fsh_session *ann;
+
+    setup_at_rest(world);
+    ann = world->session;
+    assert_int_equal(fsh_engine_session_open(world->engine, &options, &world->session, NULL),
+                     FRESHET_OK);
+    run_posts(world);
+    sign_in(world, 3600);
+    return ann;
+}
+
 /* While one session's exchange tries a platform that failed, another's caller waits for what
  * becomes of that: news may come at once, though the exchange may take longer than the caller will
  * wait. */
 static void who_waits_for_the_trial_of_another_is_not_refused(void **state)
 {
-    struct fsh_session_options options = {.name = "bob", .threshold_ms = FSH_THRESHOLD_MS};
     struct fsh_call call = {.kind = FSH_CALL_ENSURE};
     struct world world;
-    struct fsh_session *ann;
+    struct fsh_session *ann = setup_two(&world);
 
     (void)state;
-    setup_at_rest(&world);
-    ann = world.session;
-    assert_int_equal(fsh_engine_session_open(world.engine, &options, &world.session, NULL),
-                     FRESHET_OK);
-    run_posts(&world);
-    sign_in(&world, 3600);
     world.mono.ms += INT64_C(3600) * 1000;
     fsh_engine_poke(ann);
     run_posts(&world);
@@ -668,17 +676,10 @@ static void who_waits_for_the_trial_of_another_is_not_refused(void **state)
 /* One session's success opens the gate for another that waits there, rested as it was before. */
 static void the_gate_opens_for_who_waits_there(void **state)
 {
-    struct fsh_session_options options = {.name = "bob", .threshold_ms = FSH_THRESHOLD_MS};
     struct world world;
-    struct fsh_session *ann;
+    struct fsh_session *ann = setup_two(&world);
 
     (void)state;
-    setup_at_rest(&world);
-    ann = world.session;
-    assert_int_equal(fsh_engine_session_open(world.engine, &options, &world.session, NULL),
-                     FRESHET_OK);
-    run_posts(&world);
-    sign_in(&world, 3600);
     fsh_engine_run(world.engine);
     assert_true(ann->resting && world.session->resting);
     /* The platform fails for one of them, and the other comes to the closed gate. */

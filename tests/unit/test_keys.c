@@ -126,6 +126,11 @@ static void who_makes_none_leaves_none(void **state)
     assert_int_equal(fsh_keyfile_create(elsewhere, keys, &error), FRESHET_ECONFIG);
     assert_non_null(strstr(error.message, "No such file"));
     refused(elsewhere, "freshet key new");
+    /* A file of that name stays as it is; that nothing is left beside it, drop_place sees. */
+    write_file(place->file, "mine", 4, 0600);
+    assert_int_equal(fsh_keyfile_create(place->file, keys, &error), FRESHET_ECONFIG);
+    assert_non_null(strstr(error.message, "exists"));
+    assert_int_equal(unlink(place->file), 0);
     /* A link to nowhere is not followed. */
     assert_int_equal(symlink(place->beside, place->file), 0);
     assert_int_equal(fsh_keyfile_create(place->file, keys, &error), FRESHET_ECONFIG);
