@@ -161,7 +161,8 @@ __attribute__((format(printf, 3, 4))) int fsh_cli_fail(struct fsh_cli *cli, int 
 __attribute__((format(printf, 2, 3))) void fsh_cli_print(struct fsh_cli *cli, const char *format,
                                                          ...);
 void fsh_cli_write(struct fsh_cli *cli, const char *bytes, size_t len);
-/* A sentence for the person at the terminal, on stderr; not with --json. */
+/* A sentence for the person at the terminal, on stderr; not where --json has a document
+ * say it. */
 __attribute__((format(printf, 2, 3))) void fsh_cli_say(const struct fsh_cli *cli,
                                                        const char *format, ...);
 static inline bool fsh_cli_wants_json(const struct fsh_cli *cli)

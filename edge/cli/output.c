@@ -113,7 +113,8 @@ void fsh_cli_say(const struct fsh_cli *cli, const char *format, ...)
 {
     va_list args;
 
-    if (fsh_cli_wants_json(cli))
+    /* A document says it all; but what curl prints is none of ours. */
+    if (fsh_cli_wants_json(cli) && cli->verb != FSH_CLI_VERB_curl)
         return;
     (void)fputs("freshet: ", stderr);
     va_start(args, format);

@@ -157,6 +157,9 @@ def without_curl_there_is_a_clear_error(w):
     result = w.run("curl", "billing", "-s", w.dev.url + "/api/x", PATH="/nonexistent")
     equal((result.returncode, result.stdout), (127, b""))
     check(b"no curl" in result.stderr, result.stderr)
+    result = w.run("--json", "curl", "billing", "-s", w.dev.url + "/api/x", PATH="/nonexistent")
+    equal((result.returncode, result.stdout), (127, b""))
+    check(b"no curl" in result.stderr, result.stderr)
 
 
 def of_process(pid, name):
