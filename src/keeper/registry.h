@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FSH_KEEPER_REGISTRY_H
+#define FSH_KEEPER_REGISTRY_H
+
+#include "keeper/page.h"
+#include "keeper/peer.h"
+
+#include <freshet/config.h>
+#include <freshet/freshet.h>
+#include <stdbool.h>
+
+/* The sessions that control.sock knows, by name: those of the configuration, and a person's that
+ * was asked for by name. Those of browsers are browser.c's, and are not here. */
+struct fsh_registry;
+
+/* One session. It goes when the configuration no longer names it and nobody holds it. */
+struct fsh_entry {
+    struct freshet_session *session;
+    struct fsh_grants *grants;
+    bool service;
+    bool configured;
+    unsigned references;
+    struct fsh_entry *next; /* in its order */
+    /* The page that answered last, as long as its token, partner and second are the same. */
+    struct {
+        struct fsh_page *page;
+        uint64_t generation;
+        int64_t usable_s;
+    } rendered;
+};
+
+/* Opens the sessions of a configuration, or, later, brings what is open in line with it: new ones
+ * are opened, those that are gone are closed (not signed out), changed ones are opened anew, grants
+ * are swapped. Nothing is changed when a grant cannot be read. */
+int fsh_registry_apply(struct fsh_registry *registry, const struct freshet_config *config,
+                       struct freshet_error *error);
+
+/* A session that is open, or NULL. */
+struct fsh_entry *fsh_registry_find(struct fsh_registry *registry, const char *name);
+
+/* Finds it, or opens a person's session of that name. FRESHET_EINVAL for a name that cannot be. */
+int fsh_registry_open(struct fsh_registry *registry, const char *name,
+                      struct fsh_entry **ret_entry, struct freshet_error *error);
+
+/* In the order of the configuration, then of opening. */
+struct fsh_entry *fsh_registry_first(struct fsh_registry *registry);
+
+struct fsh_entry *fsh_entry_ref(struct fsh_entry *entry);
+void fsh_entry_unref(struct fsh_entry *entry);
+
+int fsh_registry_new(struct freshet *freshet, struct fsh_registry **ret_registry);
+void fsh_registry_free(struct fsh_registry *registry);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FSH_KEEPER_REQUEST_H
+#define FSH_KEEPER_REQUEST_H
+
+#include "keeper/page.h"
+#include "keeper/peer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One request and its one answer. Nothing here knows of sockets: server.c makes requests of
+ * libmicrohttpd's connections, tests make them of text.
+ *
+ * Everything in src/keeper runs on the main thread, unless it says otherwise; nothing there waits. */
+
+struct fsh_keeper;
+struct fsh_request_source;
+
+/* By which socket it came. */
+enum fsh_door { FSH_DOOR_CONTROL, FSH_DOOR_BROWSER };
+
+struct fsh_keeper_request {
+    struct fsh_keeper *keeper;
+    enum fsh_door door;
+    const struct fsh_peer *peer; /* who connected; valid as long as the request */
+    const char *method;
+    const char *path;            /* without the query; not decoded */
+    const char *body;            /* "" without one, else whole, with a NUL behind it */
+    size_t body_len;             /* FSH_REQUEST_BODY_MAX at the most */
+    const char *segments[4];     /* of the path, where the route has ":name"; decoded */
+    const struct fsh_request_source *source;
+
+    /* The handler's, between its return and the answer. */
+    void *data;
+    /* The client has gone, or the keeper is at its end: the answer is no longer wanted. Called at
+     * most once, and only while `data` waits; after it fsh_request_answer must not be called. NULL:
+     * nothing is to be let go. */
+    void (*gone)(struct fsh_keeper_request *request);
+};
+
+/* Where a request comes from and its answer goes. */
+struct fsh_request_source {
+    /* The value of a header, or NULL; with several of that name the first, and *ret_several is set.
+     * `ret_several` may be NULL. */
+    const char *(*header)(const struct fsh_keeper_request *request, const char *name,
+                          bool *ret_several);
+    /* The decoded value of a query argument, or NULL. */
+    const char *(*argument)(const struct fsh_keeper_request *request, const char *name);
+    void (*answer)(struct fsh_keeper_request *request, struct fsh_page *page);
+};
+
+#define FSH_REQUEST_BODY_MAX 65536
+
+static inline const char *fsh_request_header(const struct fsh_keeper_request *request,
+                                             const char *name)
+{
+    return request->source->header(request, name, NULL);
+}
+
+static inline const char *fsh_request_argument(const struct fsh_keeper_request *request,
+                                               const char *name)
+{
+    return request->source->argument(request, name);
+}
+
+/* Answers: exactly once for each request, now or later. Takes over the reference; NULL, for want of
+ * memory, closes the connection. */
+static inline void fsh_request_answer(struct fsh_keeper_request *request, struct fsh_page *page)
+{
+    request->source->answer(request, page);
+}
+
+/* ---- routes ---- */
+
+struct fsh_route {
+    enum fsh_door door;
+    const char *method;
+    const char *pattern; /* such as "/v1/sessions/:name/headers" */
+    void (*handle)(struct fsh_keeper_request *request);
+};
+
+/* Each noun of the API has its own table, which ends with a route without a method. */
+extern const struct fsh_route fsh_control_routes[]; /* control.c */
+extern const struct fsh_route fsh_events_routes[];  /* events.c */
+extern const struct fsh_route fsh_health_routes[];  /* health.c: /metrics, /healthz, /readyz */
+extern const struct fsh_route fsh_browser_routes[]; /* browser.c */
+extern const struct fsh_route fsh_authz_routes[];   /* authz.c */
+
+/* Finds the route and lets it handle the request; answers 404 and 405 itself. */
+void fsh_route(struct fsh_keeper_request *request);
+
+#endif
