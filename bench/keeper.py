@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import socket
+import statistics
 import subprocess
 import tempfile
 import time
@@ -21,6 +22,7 @@ COLD_RUNS = 11
 USES = 1000         # refreshes in a round
 USE_ROUNDS = 7
 LIFE_S = 4          # of tokens that a refresh brings, where refreshes are counted
+SIGN_INS_A_SECOND = 1500  # at the least
 
 
 def cpu_ns(pid):
@@ -217,10 +219,49 @@ def cold_start(build, platform, url, in_turn, row):
 
 
 def per_refresh(keeper, platform, clients):
-    """Tokens of a second ago are not usable any more: whoever uses one waits for a refresh."""
+    """Tokens of a moment ago are not usable any more: whoever uses one waits for a refresh."""
     time.sleep(LIFE_S)
     asked = platform.order("refreshes")
     before = cpu_ns(keeper.pid)
     clients.order("use", USES)
     spent = cpu_ns(keeper.pid) - before
     return spent / (platform.order("refreshes") - asked)
+
+
+def sign_in(platform, clients, count):
+    """With tokens that are used up once all are signed in: the seconds until then."""
+    life = max(LIFE_S, int(count / SIGN_INS_A_SECOND))
+    platform.order("sign_in", life)
+    begun = time.monotonic()
+    clients.order("sign_in", count)
+    return max(0, life - (time.monotonic() - begun))
+
+
+def refreshes(build, platform, url, count):
+    """CPU of a refresh, and what the sessions beyond the first few take of the memory."""
+    platform.order("refresh", LIFE_S)
+    with Keeper(build, url) as keeper, \
+            program(build, "bench_load", keeper.browser, "/") as clients:
+        sign_in(platform, clients, FEW)
+        few = anon_bytes(keeper.pid)
+        if count > FEW:
+            time.sleep(sign_in(platform, clients, count - FEW))
+        many = anon_bytes(keeper.pid)
+        taken = [per_refresh(keeper, platform, clients) for _ in range(USE_ROUNDS + 1)][1:]
+        return statistics.median(taken), (many - few) / max(1, count - FEW)
+
+
+def browsers(build, platform, url, snapshot_bytes, row):
+    few, _ = refreshes(build, platform, url, FEW)
+    many, each = refreshes(build, platform, url, SESSIONS)
+    yield row("keeper/session_bytes", each - snapshot_bytes, SESSION_BYTES, "B", 1.0, "a limit")
+    yield row("keeper/scaling", many / 1e3, few / 1e3, "us", 1.2, f"{FEW} sessions")
+
+
+def rows(build, snapshot_bytes, in_turn, row):
+    with program(build, "bench_stand_in") as platform:
+        url = platform.line()
+        yield from headers(build, url, in_turn, row)
+        yield from memory(build, url, row)
+        yield from cold_start(build, platform, url, in_turn, row)
+        yield from browsers(build, platform, url, snapshot_bytes, row)
