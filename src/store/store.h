@@ -31,7 +31,7 @@ struct fsh_store_op {
     struct fsh_post post; /* for whoever brings it back to the engine */
     void (*done)(struct fsh_store_op *op);
     const char *session; /* its name; borrowed until done */
-    /* 32 bytes that only the session's owner carries, and that its secrets are sealed with besides
+    /* FSH_SESSION_KEY bytes that only the session's owner carries, and that its secrets are sealed with besides
      * the store's key; NULL for none. Borrowed until done. */
     const unsigned char *session_key;
     struct fsh_change change;

@@ -3,11 +3,14 @@
 
 #include "base/error.h"
 #include "store/codec.h"
+#include "store/kept.h"
 
 #include <freshet/status.h>
 #include <pthread.h>
 #include <search.h>
+#include <sodium.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,14 +21,20 @@ struct tree {
     void *root;
 };
 
+/* Nothing is sealed here, but a wrong session key must open nothing, as in any store: beside what
+ * it would seal stands a hash of it, zero for none. */
+#define MARK_BYTES 16
+
 struct record_row {
     const char *name;
+    unsigned char mark[MARK_BYTES];
     unsigned char record[FSH_CODEC_BYTES]; /* written as any store writes it */
     struct fsh_kept kept;
 };
 
 struct token_row {
     const char *name;
+    unsigned char mark[MARK_BYTES];
     struct fsh_token *token;
 };
 
@@ -101,11 +110,51 @@ static struct record_row *record_row(struct tree *tree, const char *name)
     return row;
 }
 
+static void mark(const unsigned char *session_key, unsigned char ret_mark[MARK_BYTES])
+{
+    memset(ret_mark, 0, MARK_BYTES);
+    if (session_key)
+        (void)crypto_generichash(ret_mark, MARK_BYTES, session_key, FSH_SESSION_KEY, NULL, 0);
+}
+
+static bool opens(const unsigned char *session_key, const unsigned char row_mark[MARK_BYTES])
+{
+    unsigned char own[MARK_BYTES];
+
+    mark(session_key, own);
+    return sodium_memcmp(own, row_mark, MARK_BYTES) == 0;
+}
+
+/* What becomes of a row's secrets, with the session key that they are under. */
+static int keep(struct record_row *row, struct fsh_store_op *op)
+{
+    enum fsh_change_kind kind = op->change.kind;
+    int status;
+
+    if (op->verdict != FSH_VERDICT_DONE)
+        return FRESHET_OK;
+    if (fsh_kept_needed(op, !fsh_base_secret_empty(&row->kept.device_key)) &&
+        !fsh_kept_empty(&row->kept) && !opens(op->session_key, row->mark)) {
+        if (kind != FSH_CHANGE_SIGN_OUT) {
+            (void)snprintf(op->why, sizeof(op->why),
+                           "the session is its owner's alone, who did "
+                           "not come along; sign in again");
+            return FRESHET_ESTORE;
+        }
+        fsh_store_kept_done(&row->kept);
+    }
+    status = fsh_store_keep(&row->kept, op);
+    if (status == FRESHET_OK && fsh_kept_concerns(kind) && kind != FSH_CHANGE_LEASE)
+        mark(op->session_key, row->mark);
+    return status;
+}
+
 static void apply(struct tree *tree, struct fsh_store_op *op)
 {
     struct record_row *row;
 
     op->status = FRESHET_OK;
+    op->why[0] = '\0';
     op->record = (struct fsh_record){0};
     if (op->change.kind == FSH_CHANGE_READ && !find(tree, op->session)) {
         op->verdict = FSH_VERDICT_DONE; /* reading leaves no row behind */
@@ -117,7 +166,7 @@ static void apply(struct tree *tree, struct fsh_store_op *op)
     if (op->status != FRESHET_OK)
         return;
     op->verdict = fsh_core_record_apply(&op->record, &op->change, op->now);
-    op->status = fsh_store_keep(&row->kept, op);
+    op->status = keep(row, op);
     if (op->status != FRESHET_OK)
         return;
     fsh_store_encode(&op->record, row->record);
@@ -153,6 +202,7 @@ static void put(struct token_row *row, struct fsh_cache_op *op)
     if (row->token && row->token->generation > op->token->generation)
         return;
     replace(row, op->token);
+    mark(op->session_key, row->mark);
     op->token = NULL;
 }
 
@@ -168,7 +218,7 @@ static void use(struct tree *tree, struct fsh_cache_op *op)
         else
             op->status = FRESHET_ENOMEM;
     } else if (op->kind == FSH_CACHE_GET) {
-        op->token = row ? fsh_token_ref(row->token) : NULL;
+        op->token = row && opens(op->session_key, row->mark) ? fsh_token_ref(row->token) : NULL;
     } else if (row && row->token && row->token->generation <= op->generation) {
         replace(row, NULL);
     }

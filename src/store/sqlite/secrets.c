@@ -108,23 +108,6 @@ static int write_all(struct secrets *secrets, int64_t row, struct fsh_store_op *
     return status;
 }
 
-/* Whether the change needs anything of what is sealed: not when all of it goes, is replaced, or
- * stays as it is. So who lost the keys can sign in again. */
-static bool needs_sealed(const struct fsh_store_op *op, sqlite3_stmt *read)
-{
-    bool device = sqlite3_column_int(read, 3) != 0;
-    bool refresh = op->change.purpose == FSH_PURPOSE_REFRESH;
-
-    if (!fsh_kept_concerns(op->change.kind))
-        return false;
-    if (op->change.kind == FSH_CHANGE_LEASE)
-        return refresh || device;
-    if (op->change.kind != FSH_CHANGE_COMMIT)
-        return device;
-    return (refresh && fsh_base_secret_empty(&op->kept.refresh_token)) ||
-           (device && fsh_base_secret_empty(&op->kept.device_key));
-}
-
 /* What the change took effect on is written; `read` stands at the row, or is NULL without one. */
 static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3_stmt *read,
                        const struct fsh_record *before)
@@ -134,7 +117,7 @@ static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3
     int64_t row = read ? sqlite3_column_int64(read, 2) : 0;
     int status = FRESHET_OK;
 
-    if (read && needs_sealed(op, read))
+    if (read && fsh_kept_needed(op, sqlite3_column_int(read, 3) != 0))
         status = unseal(secrets, op, read, before, &kept);
     /* Who signs out wants the secrets gone, readable or not (rule 10). */
     if (status != FRESHET_OK && kind != FSH_CHANGE_SIGN_OUT) {
