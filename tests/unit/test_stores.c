@@ -213,6 +213,109 @@ static void operations_of_a_session_end_in_their_order(void **state)
     assert_int_equal(look(stores->secrets, "bob").incarnation, (MANY + 2) / 3);
 }
 
+/* ---- labels ---------------------------------------------------------------------------------- */
+
+static enum fsh_verdict change_now(struct stores *stores, const char *session,
+                                   enum fsh_change_kind kind, const char *label)
+{
+    struct fsh_record record = look(stores->secrets, session);
+    struct fsh_store_op op = change(session, kind, 1, &record);
+
+    op.change.purpose = FSH_PURPOSE_REFRESH;
+    op.label = label;
+    op.label_len = label ? strlen(label) : 0;
+    submit(stores->secrets, &op);
+    if (op.status != FRESHET_OK)
+        fail_msg("%s", op.why);
+    fsh_store_kept_done(&op.kept);
+    return op.verdict;
+}
+
+struct listed {
+    char text[256];
+    int stop_after;
+};
+
+/* "name phase label; ..." */
+static int list_one(void *data, const struct fsh_stored *session)
+{
+    struct listed *listed = data;
+    size_t len = strlen(listed->text);
+
+    assert_null(session->unopened);
+    (void)snprintf(listed->text + len, sizeof(listed->text) - len, "%s %d %.*s;", session->name,
+                   session->record->phase, (int)session->label_len,
+                   session->label ? (const char *)session->label : "");
+    return --listed->stop_after == 0 ? FRESHET_EBUSY : FRESHET_OK;
+}
+
+static const char *list(struct stores *stores, const char *prefix)
+{
+    static struct listed listed;
+
+    listed = (struct listed){.stop_after = -1};
+    assert_int_equal(stores->secrets->ops->list(stores->secrets, prefix, list_one, &listed, NULL),
+                     FRESHET_OK);
+    return listed.text;
+}
+
+static void labels_stand_beside_their_records(void **state)
+{
+    struct stores *stores = *state;
+    struct listed listed = {.stop_after = 1};
+
+    assert_string_equal(list(stores, ""), "");
+    assert_int_equal(change_now(stores, "b/two", FSH_CHANGE_LABEL, "x"), FSH_VERDICT_STALE);
+    sign_in(stores->secrets, "b/two", "two", "");
+    sign_in(stores->secrets, "b/one", "one", "");
+    sign_in(stores->secrets, "b", "b", "");
+    sign_in(stores->secrets, "c/one", "one", "");
+    assert_int_equal(change_now(stores, "b/two", FSH_CHANGE_LABEL, "y"), FSH_VERDICT_DONE);
+    assert_int_equal(change_now(stores, "b/two", FSH_CHANGE_LABEL, "second"), FSH_VERDICT_DONE);
+    assert_string_equal(list(stores, "b/"), "b/one 1 ;b/two 1 second;");
+    assert_string_equal(list(stores, ""), "b 1 ;b/one 1 ;b/two 1 second;c/one 1 ;");
+    assert_string_equal(list(stores, "d"), "");
+    assert_int_equal(stores->secrets->ops->list(stores->secrets, "b/", list_one, &listed, NULL),
+                     FRESHET_EBUSY);
+    assert_string_equal(listed.text, "b/one 1 ;");
+    /* Neither does a refresh touch it, nor does it touch what a refresh needs. */
+    assert_int_equal(change_now(stores, "b/two", FSH_CHANGE_SIGN_OUT, NULL), FSH_VERDICT_DONE);
+    assert_string_equal(list(stores, "b/t"), "b/two 3 second;");
+    assert_true(hands_out(stores->secrets, "b/one", "one"));
+}
+
+static void only_what_is_over_is_removed(void **state)
+{
+    struct stores *stores = *state;
+
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_REMOVE, NULL), FSH_VERDICT_DONE);
+    sign_in(stores->secrets, "ann", "ann-refresh", "device");
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_LABEL, "x"), FSH_VERDICT_DONE);
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_REMOVE, NULL), FSH_VERDICT_STALE);
+    assert_true(hands_out(stores->secrets, "ann", "ann-refresh"));
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_SIGN_OUT, NULL), FSH_VERDICT_DONE);
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_REMOVE, NULL), FSH_VERDICT_DONE);
+    assert_string_equal(list(stores, ""), "");
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_LABEL, "x"), FSH_VERDICT_STALE);
+    assert_string_equal(list(stores, ""), "");
+}
+
+/* A sign-in is under way, here or elsewhere. */
+static void what_is_about_to_live_is_not_removed(void **state)
+{
+    struct stores *stores = *state;
+    struct fsh_store_op op = change("ann", FSH_CHANGE_LEASE, 2, NULL);
+
+    op.change.purpose = FSH_PURPOSE_SIGN_IN;
+    submit(stores->secrets, &op);
+    assert_int_equal(op.verdict, FSH_VERDICT_DONE);
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_REMOVE, NULL), FSH_VERDICT_BUSY);
+    op = change("ann", FSH_CHANGE_REMOVE, 1, NULL);
+    op.now.boot = 2; /* its holder went down with the machine */
+    submit(stores->secrets, &op);
+    assert_int_equal(op.verdict, FSH_VERDICT_DONE);
+}
+
 /* ---- session keys ---------------------------------------------------------------------------- */
 
 static const unsigned char one_key[FSH_SESSION_KEY] = {1, 2, 3};
@@ -398,6 +501,9 @@ int main(void)
         EACH(each_change_moves_its_secrets),
         EACH(a_sign_in_without_a_refresh_token_removes_the_old),
         EACH(operations_of_a_session_end_in_their_order),
+        EACH(labels_stand_beside_their_records),
+        EACH(only_what_is_over_is_removed),
+        EACH(what_is_about_to_live_is_not_removed),
         EACH(secrets_need_the_session_key_they_came_with),
         EACH(a_token_needs_the_session_key_it_came_with),
         EACH(a_token_comes_back_whole),
