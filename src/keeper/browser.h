@@ -9,6 +9,8 @@
 #include "keeper/loop.h"
 #include "keeper/table.h"
 
+#include "base/bounds.h"
+
 #include <netinet/in.h>
 #include <sys/queue.h>
 
@@ -104,6 +106,9 @@ enum fsh_cookie_found fsh_browsers_cookie(const struct fsh_browsers *browsers,
 /* By its public id; NULL: there is none. */
 struct fsh_browser *fsh_browsers_by_hash(const struct fsh_browsers *browsers,
                                          const unsigned char hash[FSH_COOKIE_HASH]);
+
+/* Bytes of an account's name: what its label has room for. */
+#define FSH_BROWSER_ACCOUNT_MAX 200
 
 /* The name of a session in the store. */
 #define FSH_BROWSER_PREFIX "browser/"

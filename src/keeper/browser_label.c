@@ -15,9 +15,8 @@
 
 #define VERSION 1
 
-/* Texts that are longer are cut; an account is not, and then has no label. */
-#define ACCOUNT_MAX 200
-#define PARTNER_MAX 128
+#define ACCOUNT_MAX FSH_BROWSER_ACCOUNT_MAX
+#define PARTNER_MAX FSH_PARTNER_ID_MAX
 
 #define FIXED (1 + 8 + 8 + 16 + 3 * FSH_TEXT_BYTES(0))
 

@@ -100,7 +100,7 @@ json_t *fsh_browser_self_json(struct fsh_browsers *browsers, struct fsh_browser 
 static void tell_self(struct fsh_keeper_request *request, struct fsh_browser *browser, int status,
                       const struct freshet_freshness *freshness, const struct freshet_error *error)
 {
-    enum freshet_status_class class = freshet_status_class(status);
+    enum freshet_class class = freshet_status_class(status);
 
     (void)freshness;
     /* Without a token there is still a session, as long as nobody says that it is over. */

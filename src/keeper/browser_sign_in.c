@@ -320,7 +320,7 @@ static void tried(void *data, int status, const struct freshet_freshness *freshn
                   const struct freshet_error *error)
 {
     struct fsh_attempt *attempt = data;
-    enum freshet_status_class class = freshet_status_class(status);
+    enum freshet_class class = freshet_status_class(status);
 
     (void)freshness;
     /* Not the account's fault: nobody has judged the attempt. */
