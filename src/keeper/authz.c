@@ -20,7 +20,7 @@
 static void answer_problem(struct fsh_keeper_request *request, int status,
                            const struct freshet_error *error)
 {
-    fsh_request_answer(request, fsh_browser_page(fsh_page_problem(status, error)));
+    fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, error)));
 }
 
 static struct fsh_page *number_header(struct fsh_page *page, const char *name, uint64_t number)

@@ -4,12 +4,15 @@
 
 #include "keeper/browser.h"
 
+#include "base/error.h"
 #include "keeper/csrf.h"
 #include "keeper/log.h"
 
-#include <arpa/inet.h>
 #include <sodium.h>
 #include <stdarg.h>
+
+/* When nobody knows better. */
+#define LATER_MS 1000
 
 const struct fsh_route fsh_browser_routes[] = {
     {FSH_DOOR_BROWSER, "POST", "/freshet/sign-in", fsh_browser_sign_in},
@@ -27,6 +30,20 @@ const struct fsh_route fsh_browser_routes[] = {
 struct fsh_page *fsh_browser_page(struct fsh_page *page)
 {
     return fsh_page_header(page, "Cache-Control", "no-store");
+}
+
+struct fsh_page *fsh_browser_problem(int status, const struct freshet_error *error)
+{
+    struct freshet_error later;
+
+    if (freshet_status_class(status) != FRESHET_CLASS_RETRY || (error && error->retry_after_ms > 0))
+        return fsh_page_problem(status, error);
+    if (error)
+        later = *error;
+    else
+        (void)fsh_base_fail(&later, status, NULL);
+    later.retry_after_ms = LATER_MS;
+    return fsh_page_problem(status, &later);
 }
 
 struct fsh_page *fsh_browser_set_cookie(const struct fsh_browsers *browsers, struct fsh_page *page,

@@ -154,6 +154,9 @@ void fsh_browser_audit(const char *event, const unsigned char hash[FSH_COOKIE_HA
 /* An answer of the browser API: about a person, so never kept by a cache. */
 struct fsh_page *fsh_browser_page(struct fsh_page *page);
 
+/* A problem that always says when to come again, where time helps: gateways and pages ask for it. */
+struct fsh_page *fsh_browser_problem(int status, const struct freshet_error *error);
+
 /* With the cookie, or with NULL without it. */
 struct fsh_page *fsh_browser_set_cookie(const struct fsh_browsers *browsers, struct fsh_page *page,
                                         const struct fsh_cookie *cookie);

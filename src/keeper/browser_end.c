@@ -58,7 +58,7 @@ static struct parting *parting_new(struct fsh_keeper_request *request)
 static void parting_answer(struct parting *parting)
 {
     struct fsh_page *page = parting->error.status != FRESHET_OK
-                                ? fsh_page_problem(parting->error.status, &parting->error)
+                                ? fsh_browser_problem(parting->error.status, &parting->error)
                                 : fsh_page_new(204, NULL, NULL, 0);
 
     page = fsh_browser_page(page);
@@ -241,7 +241,7 @@ static struct fsh_browser *asker(struct fsh_keeper_request *request, struct part
         fsh_browser_unref(browser);
         status = fsh_base_fail(&error, FRESHET_ENOMEM, NULL);
     }
-    fsh_request_answer(request, fsh_browser_page(fsh_page_problem(status, &error)));
+    fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, &error)));
     return NULL;
 }
 

@@ -110,7 +110,7 @@ static void tell_self(struct fsh_keeper_request *request, struct fsh_browser *br
             fsh_browser_page(fsh_page_json(
                 200, fsh_browser_self_json(request->keeper->browsers, browser))));
     else
-        fsh_request_answer(request, fsh_browser_page(fsh_page_problem(status, error)));
+        fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, error)));
 }
 
 /* The session of the cookie, or NULL: then the request was answered. */
@@ -123,7 +123,7 @@ static struct fsh_browser *find(struct fsh_keeper_request *request, enum fsh_bro
 
     if (status == FRESHET_OK)
         return browser;
-    fsh_request_answer(request, browsers ? fsh_browser_page(fsh_page_problem(status, &error))
+    fsh_request_answer(request, browsers ? fsh_browser_page(fsh_browser_problem(status, &error))
                                          : fsh_page_http(404, "no [browser] is configured"));
     return NULL;
 }
@@ -223,7 +223,7 @@ void fsh_browser_choose_partner(struct fsh_keeper_request *request)
         if (status == FRESHET_OK) {
             look(request, browser);
         } else {
-            fsh_request_answer(request, fsh_browser_page(fsh_page_problem(status, &error)));
+            fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, &error)));
             fsh_browser_unref(browser);
         }
     }

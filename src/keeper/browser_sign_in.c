@@ -80,7 +80,7 @@ static bool may_try(struct fsh_keeper_request *request, const struct fsh_client 
                         "too many attempts to sign in with this account or from this address");
     error.retry_after_ms = wait_ms;
     fsh_browser_audit("browser-sign-in-limited", NULL, account, client, NULL);
-    fsh_request_answer(request, fsh_browser_page(fsh_page_problem(FRESHET_ERATE, &error)));
+    fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(FRESHET_ERATE, &error)));
     return false;
 }
 
@@ -229,7 +229,7 @@ static void go_on(struct fsh_attempt *attempt, int status, const struct freshet_
     struct fsh_cookie cookie;
 
     challenge(attempt, &cookie);
-    answer(attempt, fsh_browser_set_cookie(attempt->browsers, fsh_page_problem(status, error),
+    answer(attempt, fsh_browser_set_cookie(attempt->browsers, fsh_browser_problem(status, error),
                                            &cookie));
     sodium_memzero(&cookie, sizeof(cookie));
 }
@@ -238,7 +238,7 @@ static void refuse(struct fsh_attempt *attempt, int status, const struct freshet
 {
     fsh_browser_audit("browser-sign-in-refused", NULL, attempt->account, &attempt->client,
                       freshet_status_name(status));
-    answer(attempt, fsh_browser_set_cookie(attempt->browsers, fsh_page_problem(status, error),
+    answer(attempt, fsh_browser_set_cookie(attempt->browsers, fsh_browser_problem(status, error),
                                            NULL));
     attempt_free(attempt);
 }
@@ -380,7 +380,7 @@ static void sign_in(struct fsh_keeper_request *request, const char *username, co
         return;
     status = attempt_new(browsers, username, &client, &attempt, &error);
     if (status != FRESHET_OK) {
-        fsh_request_answer(request, fsh_browser_page(fsh_page_problem(status, &error)));
+        fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, &error)));
         return;
     }
     look_at_cookie(attempt, request);
@@ -423,7 +423,7 @@ static struct fsh_attempt *take_attempt(struct fsh_keeper_request *request)
         attempt = find_attempt(browsers, &cookie);
     sodium_memzero(&cookie, sizeof(cookie));
     if (!attempt) {
-        fsh_request_answer(request, fsh_browser_page(fsh_page_problem(FRESHET_ENOCHALLENGE, NULL)));
+        fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(FRESHET_ENOCHALLENGE, NULL)));
         return NULL;
     }
     /* The limit is of who signs in, and of where the answer comes from. */

@@ -201,7 +201,7 @@ static void all_sessions_of_an_account(void **state)
 
     page_sign_in(&one, "svc-demo");
     page_sign_in(&two, "svc-demo");
-    page_sign_in(&other, "svc-two");
+    page_sign_in(&other, "load-1");
     assert_int_equal(page_authz(&two, NULL), 200);
     (void)snprintf(path, sizeof(path), "/freshet/sessions/%.64s",
                    page_field(&two, "X-Freshet-Session", id));
