@@ -64,8 +64,8 @@ static void answer_headers(struct fsh_keeper_request *request, const struct subj
     struct freshet_error error = {0};
     struct fsh_page *page;
     /* There is no falling back (rule 4): an empty choice is one, of nothing that is allowed. */
-    int status = freshet_headers_get(subject->session, asked ? asked : subject->partner, &headers,
-                                     &error);
+    int status =
+        freshet_headers_get(subject->session, asked ? asked : subject->partner, &headers, &error);
 
     if (status != FRESHET_OK) {
         answer_problem(request, status, &error);
@@ -135,7 +135,8 @@ struct service_wait {
 };
 
 /* The service that the request names, if the peer has the verb on it. Else NULL, and the request is
- * answered: whether there is one of that name is told only to those who may do something with it. */
+ * answered: whether there is one of that name is told only to those who may do something with it.
+ */
 static struct fsh_entry *find_service(struct fsh_keeper_request *request, const char *name,
                                       enum fsh_verb verb)
 {
@@ -244,8 +245,8 @@ static void unauthorized(struct fsh_keeper_request *request)
     int status;
 
     if (!read_generation(fsh_request_header(request, "X-Freshet-Generation"), &generation)) {
-        fsh_request_answer(request, fsh_page_fail(FRESHET_EINVAL,
-                                                  "X-Freshet-Generation is a number above 0"));
+        fsh_request_answer(
+            request, fsh_page_fail(FRESHET_EINVAL, "X-Freshet-Generation is a number above 0"));
         return;
     }
     if (service) {

@@ -33,18 +33,18 @@ struct fsh_browser {
     unsigned char hash[FSH_COOKIE_HASH];
     struct freshet_session *session; /* NULL: its cookie has not come since the keeper began */
     struct fsh_browser_word *account;
-    struct fsh_browser_word *agent;  /* of the sign-in */
-    struct in6_addr address;         /* likewise; all zero: not known */
-    char *partner;                   /* what the page chose, or NULL */
-    struct fsh_browser *next;        /* of the account */
+    struct fsh_browser_word *agent; /* of the sign-in */
+    struct in6_addr address;        /* likewise; all zero: not known */
+    char *partner;                  /* what the page chose, or NULL */
+    struct fsh_browser *next;       /* of the account */
     struct fsh_browser **prev;
     TAILQ_ENTRY(fsh_browser) in_used;
     int32_t created_s;
     int32_t seen_s;
-    int32_t saved_s; /* what its label says of seen_s */
-    unsigned references : 30;
-    bool over : 1; /* signed out, or timed out: it is in no list any more */
-    bool dead : 1; /* the platform ended it; its callers are told why until it times out */
+    int32_t saved_s;     /* what its label says of seen_s */
+    uint16_t references; /* its own, and of requests, of which there are fewer than connections */
+    bool over;           /* signed out, or timed out: it is in no list any more */
+    bool dead;           /* the platform ended it; its callers are told why until it times out */
 };
 
 struct fsh_attempt;
@@ -60,8 +60,8 @@ struct fsh_browsers {
     struct fsh_table sessions; /* struct fsh_browser */
     struct fsh_table accounts; /* struct fsh_browser_word */
     struct fsh_table agents;
-    TAILQ_HEAD(fsh_browser_used, fsh_browser) used; /* the longest unused first */
-    struct fsh_table attempts;                      /* that wait for an answer, by their cookie */
+    TAILQ_HEAD(fsh_browser_used, fsh_browser) used;   /* the longest unused first */
+    struct fsh_table attempts;                        /* that wait for an answer, by their cookie */
     TAILQ_HEAD(fsh_attempts, fsh_attempt) challenged; /* the oldest first */
     TAILQ_HEAD(fsh_endings, fsh_ending) endings;
     struct fsh_alarm sweep;
@@ -154,7 +154,8 @@ void fsh_browser_audit(const char *event, const unsigned char hash[FSH_COOKIE_HA
 /* An answer of the browser API: about a person, so never kept by a cache. */
 struct fsh_page *fsh_browser_page(struct fsh_page *page);
 
-/* A problem that always says when to come again, where time helps: gateways and pages ask for it. */
+/* A problem that always says when to come again, where time helps: gateways and pages ask for it.
+ */
 struct fsh_page *fsh_browser_problem(int status, const struct freshet_error *error);
 
 /* With the cookie, or with NULL without it. */
@@ -181,8 +182,7 @@ size_t fsh_browser_label_write(const struct fsh_browser_about *about, int64_t wa
 
 /* `ret_texts` is where the texts of `ret_about` then are. False: it is no label. */
 bool fsh_browser_label_read(const unsigned char *label, size_t len, int64_t wall_ms, int32_t now_s,
-                            char ret_texts[FSH_LABEL_MAX + 3],
-                            struct fsh_browser_about *ret_about);
+                            char ret_texts[FSH_LABEL_MAX + 3], struct fsh_browser_about *ret_about);
 
 /* ---- browser_end.c: sign-outs and timeouts */
 

@@ -120,8 +120,8 @@ static void remove_rows(struct fsh_ending *ending)
 {
     struct fsh_keeper *keeper = ending->browsers->keeper;
     struct freshet_error error = {0};
-    int status = fsh_lib_session_end(keeper->freshet, ending->name, keeper->queue, removed, ending,
-                                     &error);
+    int status =
+        fsh_lib_session_end(keeper->freshet, ending->name, keeper->queue, removed, ending, &error);
 
     if (status != FRESHET_OK)
         removed(ending, status, NULL, &error);
@@ -215,10 +215,14 @@ void fsh_browser_end_name(struct fsh_browsers *browsers, const char *name)
 
 void fsh_browsers_forget_endings(struct fsh_browsers *browsers)
 {
-    struct fsh_ending *ending;
+    struct fsh_ending *ending = TAILQ_FIRST(&browsers->endings);
 
-    while ((ending = TAILQ_FIRST(&browsers->endings)) != NULL)
+    while (ending) {
+        struct fsh_ending *next = TAILQ_NEXT(ending, in_browsers);
+
         ending_free(ending);
+        ending = next;
+    }
 }
 
 /* ---- requests ---------------------------------------------------------------------------- */

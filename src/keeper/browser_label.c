@@ -110,8 +110,7 @@ int fsh_browser_save(struct fsh_browsers *browsers, struct fsh_browser *browser,
     };
     unsigned char label[FSH_LABEL_MAX];
     char name[FSH_BROWSER_NAME];
-    size_t len =
-        fsh_browser_label_write(&about, fsh_clock_wall().ms, fsh_browsers_now(), label);
+    size_t len = fsh_browser_label_write(&about, fsh_clock_wall().ms, fsh_browsers_now(), label);
     int status;
 
     fsh_browser_name(browser->hash, name);
@@ -209,8 +208,8 @@ static void sort(struct fsh_browsers *browsers, struct loading *loading)
 int fsh_browsers_load(struct fsh_browsers *browsers, struct freshet_error *error)
 {
     struct loading loading = {.browsers = browsers};
-    int status = fsh_lib_labels(browsers->keeper->freshet, FSH_BROWSER_PREFIX, load_one, &loading,
-                                error);
+    int status =
+        fsh_lib_labels(browsers->keeper->freshet, FSH_BROWSER_PREFIX, load_one, &loading, error);
 
     if (status == FRESHET_ENOMEM)
         (void)fsh_base_fail(error, status, NULL);

@@ -36,8 +36,8 @@ static json_t *recent_json(const struct freshet_session *session)
     struct fsh_engine *engine = fsh_loop_engine(session->freshet->loop);
     struct fsh_ledger_entry entries[RECENT];
     json_t *list = json_array();
-    size_t count = fsh_engine_ledger_read(fsh_engine_ledger(engine), session->engine.number,
-                                          entries, RECENT);
+    size_t count =
+        fsh_engine_ledger_read(fsh_engine_ledger(engine), session->engine.number, entries, RECENT);
 
     for (size_t i = 0; list && i < count; i++) {
         if (json_array_append_new(list, entry_json(&entries[i])) != 0) {
@@ -81,18 +81,17 @@ json_t *fsh_browser_self_json(struct fsh_browsers *browsers, struct fsh_browser 
     json_t *self;
 
     (void)fsh_engine_view(engine, &generation, &times);
-    self = json_pack(
-        "{s:s, s:o, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "username",
-        browser->account->text, "partners", partners_json(token), "partner", browser->partner,
-        "generation", (json_int_t)generation, "usable_ms",
-        (json_int_t)at_least_0(times.usable_until.ms - now.ms), "expires_ms",
-        (json_int_t)at_least_0(times.expires_at.ms - now.ms), "lifetime_ms",
-        (json_int_t)(times.expires_at.ms - times.sent_at.ms), "refreshes",
-        (json_int_t)atomic_load(&engine->counters.refreshes), "created_at",
-        (json_int_t)at_least_0(wall_ms(browser->created_s)), "idle_ends_ms",
-        (json_int_t)fsh_browser_idle_ms(browsers, browser), "absolute_ends_ms",
-        (json_int_t)fsh_browser_absolute_ms(browsers, browser), "recent",
-        recent_json(browser->session));
+    self = json_pack("{s:s, s:o, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "username",
+                     browser->account->text, "partners", partners_json(token), "partner",
+                     browser->partner, "generation", (json_int_t)generation, "usable_ms",
+                     (json_int_t)at_least_0(times.usable_until.ms - now.ms), "expires_ms",
+                     (json_int_t)at_least_0(times.expires_at.ms - now.ms), "lifetime_ms",
+                     (json_int_t)(times.expires_at.ms - times.sent_at.ms), "refreshes",
+                     (json_int_t)atomic_load(&engine->counters.refreshes), "created_at",
+                     (json_int_t)at_least_0(wall_ms(browser->created_s)), "idle_ends_ms",
+                     (json_int_t)fsh_browser_idle_ms(browsers, browser), "absolute_ends_ms",
+                     (json_int_t)fsh_browser_absolute_ms(browsers, browser), "recent",
+                     recent_json(browser->session));
     fsh_token_unref(token);
     return self;
 }
@@ -105,10 +104,9 @@ static void tell_self(struct fsh_keeper_request *request, struct fsh_browser *br
     (void)freshness;
     /* Without a token there is still a session, as long as nobody says that it is over. */
     if (class == FRESHET_CLASS_OK || class == FRESHET_CLASS_RETRY || class == FRESHET_CLASS_UNKNOWN)
-        fsh_request_answer(
-            request,
-            fsh_browser_page(fsh_page_json(
-                200, fsh_browser_self_json(request->keeper->browsers, browser))));
+        fsh_request_answer(request,
+                           fsh_browser_page(fsh_page_json(
+                               200, fsh_browser_self_json(request->keeper->browsers, browser))));
     else
         fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, error)));
 }
@@ -213,9 +211,9 @@ void fsh_browser_choose_partner(struct fsh_keeper_request *request)
     if (browser) {
         text = json_string_value(partner);
         if (!json_is_null(partner) && (!text || !good_partner(text)))
-            status = fsh_base_fail(&error, FRESHET_EINVAL,
-                                   "partner: null, or 1 to %d bytes without spaces",
-                                   FSH_PARTNER_ID_MAX);
+            status =
+                fsh_base_fail(&error, FRESHET_EINVAL,
+                              "partner: null, or 1 to %d bytes without spaces", FSH_PARTNER_ID_MAX);
         else if (text)
             status = check_partner(browser, text, &error);
         if (status == FRESHET_OK)

@@ -24,8 +24,9 @@ struct fsh_attempt {
     struct fsh_browsers *browsers;
     struct fsh_cookie cookie; /* of the session to be */
     struct freshet_session *session;
-    struct fsh_keeper_request *request; /* that waits for the outcome, or NULL: its client has gone */
-    struct fsh_browser *browser;        /* once it is granted, while its label is written */
+    struct fsh_keeper_request
+        *request;                /* that waits for the outcome, or NULL: its client has gone */
+    struct fsh_browser *browser; /* once it is granted, while its label is written */
     struct fsh_client client;
     char *account;
     unsigned taken; /* attempts that were counted, and are given back by a grant */
@@ -54,8 +55,8 @@ static void who_tries(const struct fsh_client *client, const char *account, stru
 
     /* Platforms differ in whether case counts; here it must not be a way to more attempts. */
     for (size_t i = 0; i < len; i++)
-        ret_who->account[i] = (char)(account[i] >= 'A' && account[i] <= 'Z' ? account[i] + 32
-                                                                            : account[i]);
+        ret_who->account[i] =
+            (char)(account[i] >= 'A' && account[i] <= 'Z' ? account[i] + 32 : account[i]);
     ret_who->list[0] = (struct fsh_limited){FSH_LIMIT_ACCOUNT, 'n', ret_who->account, len};
     ret_who->count = 1;
     for (size_t i = 0; i < client->network_count; i++)
@@ -132,29 +133,29 @@ static void attempt_free(struct fsh_attempt *attempt)
     free(attempt);
 }
 
-static int attempt_new(struct fsh_browsers *browsers, const char *account,
-                       const struct fsh_client *client, struct fsh_attempt **ret_attempt,
-                       struct freshet_error *error)
+/* NULL, and `error` says why. */
+static struct fsh_attempt *attempt_new(struct fsh_browsers *browsers, const char *account,
+                                       const struct fsh_client *client, struct freshet_error *error)
 {
     struct fsh_attempt *attempt = calloc(1, sizeof(*attempt));
-    int status;
 
-    if (!attempt)
-        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
-    attempt->browsers = browsers;
-    attempt->client = *client;
-    attempt->taken = 1;
-    fsh_cookie_random(&attempt->cookie);
-    attempt->account = strdup(account);
-    status = attempt->account
-                 ? fsh_browsers_open(browsers, &attempt->cookie, &attempt->session, error)
-                 : fsh_base_fail(error, FRESHET_ENOMEM, NULL);
-    if (status != FRESHET_OK) {
-        attempt_free(attempt);
-        return status;
+    if (attempt) {
+        attempt->browsers = browsers;
+        attempt->client = *client;
+        attempt->taken = 1;
+        attempt->account = strdup(account);
     }
-    *ret_attempt = attempt;
-    return FRESHET_OK;
+    if (!attempt || !attempt->account) {
+        (void)fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+        attempt_free(attempt);
+        return NULL;
+    }
+    fsh_cookie_random(&attempt->cookie);
+    if (fsh_browsers_open(browsers, &attempt->cookie, &attempt->session, error) != FRESHET_OK) {
+        attempt_free(attempt);
+        return NULL;
+    }
+    return attempt;
 }
 
 static struct fsh_attempt *find_attempt(const struct fsh_browsers *browsers,
@@ -194,21 +195,27 @@ static void challenge(struct fsh_attempt *attempt, struct fsh_cookie *ret_cookie
 
 void fsh_browsers_sweep_attempts(struct fsh_browsers *browsers, int32_t now_s)
 {
-    struct fsh_attempt *attempt;
+    struct fsh_attempt *attempt = TAILQ_FIRST(&browsers->challenged);
 
-    while ((attempt = TAILQ_FIRST(&browsers->challenged)) != NULL &&
-           now_s - attempt->since_s >= CHALLENGED_S)
+    while (attempt && now_s - attempt->since_s >= CHALLENGED_S) {
+        struct fsh_attempt *next = TAILQ_NEXT(attempt, in_browsers);
+
         attempt_free(attempt);
+        attempt = next;
+    }
 }
 
 void fsh_browsers_forget_attempts(struct fsh_browsers *browsers)
 {
-    struct fsh_attempt *attempt;
+    struct fsh_attempt *attempt = TAILQ_FIRST(&browsers->challenged);
 
-    while ((attempt = TAILQ_FIRST(&browsers->challenged)) != NULL) {
+    while (attempt) {
+        struct fsh_attempt *next = TAILQ_NEXT(attempt, in_browsers);
+
         freshet_session_close(attempt->session);
         attempt->session = NULL;
         attempt_free(attempt);
+        attempt = next;
     }
 }
 
@@ -229,8 +236,8 @@ static void go_on(struct fsh_attempt *attempt, int status, const struct freshet_
     struct fsh_cookie cookie;
 
     challenge(attempt, &cookie);
-    answer(attempt, fsh_browser_set_cookie(attempt->browsers, fsh_browser_problem(status, error),
-                                           &cookie));
+    answer(attempt,
+           fsh_browser_set_cookie(attempt->browsers, fsh_browser_problem(status, error), &cookie));
     sodium_memzero(&cookie, sizeof(cookie));
 }
 
@@ -238,8 +245,8 @@ static void refuse(struct fsh_attempt *attempt, int status, const struct freshet
 {
     fsh_browser_audit("browser-sign-in-refused", NULL, attempt->account, &attempt->client,
                       freshet_status_name(status));
-    answer(attempt, fsh_browser_set_cookie(attempt->browsers, fsh_browser_problem(status, error),
-                                           NULL));
+    answer(attempt,
+           fsh_browser_set_cookie(attempt->browsers, fsh_browser_problem(status, error), NULL));
     attempt_free(attempt);
 }
 
@@ -370,7 +377,7 @@ static void look_at_cookie(struct fsh_attempt *attempt, const struct fsh_keeper_
 static void sign_in(struct fsh_keeper_request *request, const char *username, const char *password)
 {
     struct fsh_browsers *browsers = request->keeper->browsers;
-    struct fsh_attempt *attempt = NULL;
+    struct fsh_attempt *attempt;
     struct freshet_error error = {0};
     struct fsh_client client;
     int status;
@@ -378,15 +385,15 @@ static void sign_in(struct fsh_keeper_request *request, const char *username, co
     fsh_client_read(request, &client);
     if (!may_try(request, &client, username))
         return;
-    status = attempt_new(browsers, username, &client, &attempt, &error);
-    if (status != FRESHET_OK) {
-        fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, &error)));
+    attempt = attempt_new(browsers, username, &client, &error);
+    if (!attempt) {
+        fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(error.status, &error)));
         return;
     }
     look_at_cookie(attempt, request);
     wait_for(attempt, request);
-    status = freshet_sign_in_async(attempt->session, username, password, 0,
-                                   browsers->keeper->queue, tried, attempt, NULL, &error);
+    status = freshet_sign_in_async(attempt->session, username, password, 0, browsers->keeper->queue,
+                                   tried, attempt, NULL, &error);
     if (status != FRESHET_OK)
         refuse(attempt, status, &error);
 }
@@ -423,7 +430,8 @@ static struct fsh_attempt *take_attempt(struct fsh_keeper_request *request)
         attempt = find_attempt(browsers, &cookie);
     sodium_memzero(&cookie, sizeof(cookie));
     if (!attempt) {
-        fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(FRESHET_ENOCHALLENGE, NULL)));
+        fsh_request_answer(request,
+                           fsh_browser_page(fsh_browser_problem(FRESHET_ENOCHALLENGE, NULL)));
         return NULL;
     }
     /* The limit is of who signs in, and of where the answer comes from. */

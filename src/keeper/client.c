@@ -71,5 +71,5 @@ void fsh_client_read(const struct fsh_keeper_request *request, struct fsh_client
     if (ret_client->network_count == 0)
         ret_client->network_count = 1;
     for (; agent && agent[len] && len < FSH_CLIENT_AGENT - 1; len++)
-        ret_client->agent[len] = agent[len] >= ' ' && agent[len] <= '~' ? agent[len] : '?';
+        ret_client->agent[len] = (char)(agent[len] >= ' ' && agent[len] <= '~' ? agent[len] : '?');
 }

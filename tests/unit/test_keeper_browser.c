@@ -67,9 +67,8 @@ static void challenges(void **state)
     assert_int_equal(page_send(&earlier, "POST", "/freshet/new-password", NULL,
                                "{\"new_password\": \"Another-one-not-secret-1\"}"),
                      409);
-    assert_int_equal(page_send(&page, "POST", "/freshet/new-password", NULL,
-                               "{\"new_password\": \"x\"}"),
-                     400);
+    assert_int_equal(
+        page_send(&page, "POST", "/freshet/new-password", NULL, "{\"new_password\": \"x\"}"), 400);
     assert_true(page_says(&page, "FRESHET_EPASSWORDPOLICY"));
     assert_int_equal(page_send(&page, "POST", "/freshet/new-password", NULL,
                                "{\"new_password\": \"Another-one-not-secret-1\"}"),
@@ -171,9 +170,9 @@ static void partners(void **state)
     assert_int_equal(page_authz(&page, "X-Freshet-Partner: \n"), 403);
     assert_int_equal(page_send(&page, "PUT", "/freshet/partner", NULL, "{\"partner\": \"fd2\"}"),
                      403);
-    assert_int_equal(page_send(&page, "PUT", "/freshet/partner", NULL,
-                               "{\"partner\": \"partner-id-acme\"}"),
-                     200);
+    assert_int_equal(
+        page_send(&page, "PUT", "/freshet/partner", NULL, "{\"partner\": \"partner-id-acme\"}"),
+        200);
     assert_true(page_says(&page, "\"partner\":\"partner-id-acme\""));
     assert_int_equal(page_authz(&page, NULL), 200);
     assert_string_equal(page_field(&page, "X-Preferred-Partner-Id", value), "partner-id-acme");
@@ -292,7 +291,12 @@ static void reports_of_401(void **state)
 static void bodies(void **state)
 {
     static const char *const bad[] = {
-        "", "x", "[]", "{}", "null", "{\"username\": \"a\"}",
+        "",
+        "x",
+        "[]",
+        "{}",
+        "null",
+        "{\"username\": \"a\"}",
         "{\"username\": \"a\", \"password\": 1}",
         "{\"username\": \"a\", \"password\": \"b\", \"more\": 1}",
         "{\"username\": \"\", \"password\": \"b\"}",

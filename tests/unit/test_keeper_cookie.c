@@ -36,9 +36,12 @@ static const struct {
     {"__Host-freshet=" GOOD "A", FSH_COOKIE_BAD},
     {"__Host-freshet=" GOOD "=", FSH_COOKIE_BAD},
     {"__Host-freshet= " GOOD, FSH_COOKIE_BAD},
-    {"__Host-freshet=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4", FSH_COOKIE_BAD},
-    {"__Host-freshet=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4+", FSH_COOKIE_BAD},
-    {"__Host-freshet=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygp issLS4v", FSH_COOKIE_BAD},
+    {"__Host-freshet=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4",
+     FSH_COOKIE_BAD},
+    {"__Host-freshet=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4+",
+     FSH_COOKIE_BAD},
+    {"__Host-freshet=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygp issLS4v",
+     FSH_COOKIE_BAD},
     {"__Host-freshet=" GOOD "; __Host-freshet=" GOOD, FSH_COOKIE_BAD},
     {"__Host-freshet=" GOOD "; __Host-freshet=" OTHER, FSH_COOKIE_BAD},
     {"__Host-freshet=x; __Host-freshet=" GOOD, FSH_COOKIE_BAD},
@@ -60,8 +63,7 @@ static void what_is_a_cookie(void **state)
         if (found != rows[i].found)
             print_message("%s\n", rows[i].header ? rows[i].header : "NULL");
         assert_int_equal(found, rows[i].found);
-        assert_memory_equal(&cookie,
-                            found == FSH_COOKIE_ONE ? (const void *)expected : &untouched,
+        assert_memory_equal(&cookie, found == FSH_COOKIE_ONE ? (const void *)expected : &untouched,
                             sizeof(cookie));
     }
 }
@@ -93,7 +95,8 @@ static void what_is_written_is_read(void **state)
         const char *begins;
         const char *ends;
     } kinds[] = {
-        {"https://app.example.com", "__Host-freshet=", "; Path=/; Secure; HttpOnly; SameSite=Strict"},
+        {"https://app.example.com",
+         "__Host-freshet=", "; Path=/; Secure; HttpOnly; SameSite=Strict"},
         {"http://127.0.0.1:8080", "freshet-dev=", "; Path=/; HttpOnly; SameSite=Strict"},
     };
 

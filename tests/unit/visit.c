@@ -73,10 +73,9 @@ int visit_setup(void **state)
 
 int visit_teardown(void **state)
 {
-    static const char *const files[] = {"store.key",        "freshet.conf",   "secrets.db",
-                                        "secrets.db-wal",   "secrets.db-shm", "tokens.db",
-                                        "tokens.db-wal",    "tokens.db-shm",  "store.key.lock",
-                                        "secrets.db-journal"};
+    static const char *const files[] = {
+        "store.key", "freshet.conf",  "secrets.db",    "secrets.db-wal", "secrets.db-shm",
+        "tokens.db", "tokens.db-wal", "tokens.db-shm", "store.key.lock", "secrets.db-journal"};
     struct visit *visit = *state;
     char path[128];
 
@@ -128,11 +127,11 @@ void page_ask(struct page *page, struct asked *asked, const char *method, const 
 {
     static char text[32768];
     bool changes = strcmp(method, "GET") != 0;
-    int len = snprintf(text, sizeof(text), "%s %s\n%s%s%s%s%s\n%s", method, path,
-                       page->cookie[0] ? "Cookie: a=b; " : "", page->cookie,
-                       page->cookie[0] ? "\n" : "",
-                       changes ? "Origin: " ORIGIN "\nX-Freshet-CSRF: 1\n" : "",
-                       headers ? headers : "", body ? body : "");
+    int len =
+        snprintf(text, sizeof(text), "%s %s\n%s%s%s%s%s\n%s", method, path,
+                 page->cookie[0] ? "Cookie: a=b; " : "", page->cookie, page->cookie[0] ? "\n" : "",
+                 changes ? "Origin: " ORIGIN "\nX-Freshet-CSRF: 1\n" : "", headers ? headers : "",
+                 body ? body : "");
 
     assert_in_range(len, 1, sizeof(text) - 1);
     asked_init(asked, &page->visit->keeper, &page->visit->peer, text, (size_t)len);
