@@ -7,9 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
-static struct asked *of(const struct fsh_keeper_request *request)
+/* The request is the first member. */
+static const struct asked *of(const struct fsh_keeper_request *request)
 {
-    return fsh_container_of(request, struct asked, request);
+    return (const struct asked *)(const void *)request;
 }
 
 static const char *header(const struct fsh_keeper_request *request, const char *name,
@@ -38,7 +39,7 @@ static const char *argument(const struct fsh_keeper_request *request, const char
 
 static void answer(struct fsh_keeper_request *request, struct fsh_page *page)
 {
-    struct asked *asked = of(request);
+    struct asked *asked = fsh_container_of(request, struct asked, request);
 
     fsh_page_unref(asked->page);
     asked->page = page;

@@ -16,7 +16,7 @@
 #define ASKED_HEADERS 32
 
 struct asked {
-    struct fsh_keeper_request request;
+    struct fsh_keeper_request request; /* first */
     char *text; /* its own copy */
     char *names[ASKED_HEADERS];
     char *values[ASKED_HEADERS];
