@@ -266,7 +266,7 @@ class Keeper:
     def _answers(self):
         check(self.process.poll() is None, f"freshetd ended: {self.process.poll()}\n{self.log()}")
         try:
-            return self.get("/v1/platform").status == 200
+            return request(self.control, "GET", "/v1/platform").status == 200
         except (FileNotFoundError, ConnectionError):
             return False
 
@@ -330,13 +330,19 @@ class Keeper:
     # ---- its sockets
 
     def get(self, path, headers=None, **arguments):
-        return request(self.control, "GET", with_query(path, **arguments), None, headers)
+        return self.call("GET", with_query(path, **arguments), None, headers)
 
     def call(self, method, path, body=None, headers=None):
-        return request(self.control, method, path, body, headers)
+        return self._judged(method, path, request(self.control, method, path, body, headers))
 
     def browse(self, method, path, body=None, headers=None):
-        return request(self.browser, method, path, body, headers)
+        return self._judged(method, path, request(self.browser, method, path, body, headers))
+
+    def _judged(self, method, path, answer):
+        if self.lab.contract:
+            problems = self.lab.contract.judge(method, path, answer)
+            check(not problems, "\n".join(problems + [repr(answer)]))
+        return answer
 
     def status(self, name):
         answer = self.get("/v1/sessions/" + name)
@@ -352,9 +358,11 @@ class Keeper:
 
 
 class Lab:
-    """The programs under test, and a devserver that is shared."""
+    """The programs under test, and a devserver that is shared. With a contract (contract.py) every
+    answer is held to it."""
 
-    def __init__(self, freshetd, devserver, freshet):
+    def __init__(self, freshetd, devserver, freshet, contract=None):
+        self.contract = contract
         self.freshetd, self.devserver, self.freshet = map(os.path.abspath,
                                                           (freshetd, devserver, freshet))
         self.platform = Platform(self.devserver)
@@ -370,10 +378,10 @@ class Lab:
         return {"username": username, "password": PASSWORD, **more}
 
 
-def run_cases(cases, lab=None):
+def run_cases(cases, contract=None):
     """Runs functions of a lab as cases of TAP. The programs are the arguments: freshetd,
     freshet-devserver, freshet. TEST_FILTER in the environment narrows them down."""
-    lab = lab or Lab(*sys.argv[1:4])
+    lab = Lab(*sys.argv[1:4], contract=contract)
     tap = Tap()
     chosen = os.environ.get("TEST_FILTER", "")
     try:
