@@ -4,11 +4,13 @@ as a test likes them."""
 import http.client
 import importlib.util
 import json
+import mmap
 import os
 import pickle
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -71,6 +73,39 @@ class Platform(_cli.Platform):
 
     def account(self, username, **what):
         self.good("POST", "/_dev/accounts/" + username, what)
+
+
+class World:
+    """A file that world.c follows: how far the clocks of a devserver and of keepers run ahead, and
+    whether the keepers' disk is full."""
+
+    def __init__(self, preload):
+        self.preload = os.path.abspath(preload)
+        with tempfile.NamedTemporaryFile(prefix="freshet-world-", delete=False) as file:
+            file.write(bytes(16))
+            self.path = file.name
+        with open(self.path, "r+b") as file:
+            self.map = mmap.mmap(file.fileno(), 16)
+
+    def close(self):
+        self.map.close()
+        os.unlink(self.path)
+
+    def _put(self, at, value):
+        self.map[at:at + 8] = struct.pack("=q", value)
+
+    def advance(self, seconds):
+        ahead, = struct.unpack("=q", self.map[0:8])
+        self._put(0, ahead + int(seconds * 1e9))
+
+    def disk_full(self, full):
+        self._put(8, int(full))
+
+    def environment(self):
+        """What a program needs to live in it."""
+        options = os.environ.get("ASAN_OPTIONS", "")
+        return {"LD_PRELOAD": self.preload, "FRESHET_TEST_WORLD": self.path,
+                "ASAN_OPTIONS": ":".join(filter(None, (options, "verify_asan_link_order=0")))}
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -193,8 +228,9 @@ class Keeper:
     `password` is written into a file and `allow` may be a list; `browser` and `keeper` are keys of
     those sections. Not started yet."""
 
-    def __init__(self, lab, sessions=None, browser=None, keeper=None, platform=None):
+    def __init__(self, lab, sessions=None, browser=None, keeper=None, platform=None, world=None):
         self.lab = lab
+        self.world = world
         self.platform = platform or lab.platform
         self.folder = tempfile.mkdtemp(prefix="freshet-keeper-")
         os.chmod(self.folder, 0o755)  # others come as far as the sockets
@@ -254,6 +290,8 @@ class Keeper:
     def start(self, *arguments, ready=True, before=None, **environment):
         """Starts it; returns when it answers. `before` runs in the child, before freshetd."""
         check(self.process is None, "it runs")
+        if self.world:
+            environment = {**self.world.environment(), **environment}
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [self.lab.freshetd, "--config", self.config, *arguments], stdin=subprocess.DEVNULL,
