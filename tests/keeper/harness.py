@@ -430,6 +430,7 @@ def run_cases(cases, contract=None):
             begin = time.monotonic()
             try:
                 lab.platform.clear_faults()
+                lab.platform.good("POST", "/_dev/counters/reset")
                 case(lab)
             except Exception:  # pylint: disable=broad-except
                 problems = traceback.format_exc().splitlines()
