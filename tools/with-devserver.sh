@@ -23,3 +23,19 @@ until [ -s "$scratch/port" ]; do
     sleep 0.05
 done
 url=http://$(cat "$scratch/port")
+
+# Writes what freshetd needs into $scratch: one session, "shared", with the lines given.
+configure_keeper() {
+    (
+        umask 077
+        echo 'demo-password-not-secret' >"$scratch/password"
+        build/freshet key new "$scratch/store.key" >/dev/null
+        {
+            printf '[platform]\nurl = %s\n' "$url"
+            printf '[store]\nsecrets = sqlite:secrets.db\ntokens = sqlite:tokens.db\nkey_file = store.key\n'
+            printf '[keeper]\ncontrol_socket = control.sock\nlog_level = warning\n'
+            printf '[session shared]\npassword_file = password\n'
+            printf '%s\n' "$@"
+        } >"$scratch/freshet.conf"
+    )
+}

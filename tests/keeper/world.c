@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Preloaded into a program under test: the file that FRESHET_TEST_WORLD names says how far its clocks
- * run ahead, and whether its disk is full. The devserver follows the same file (--clock). When the
- * clock is moved, timers that are set ring as they do when a machine wakes from its sleep. */
+/* Preloaded into a program under test: the file that FRESHET_TEST_WORLD names says how far its
+ * clocks run ahead, and whether its disk is full. The devserver follows the same file (--clock).
+ * When the clock is moved, timers that are set ring as they do when a machine wakes from its sleep.
+ */
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -93,11 +94,11 @@ EXPORT int timerfd_settime(int fd, int flags, const struct itimerspec *when,
     (void)pthread_mutex_lock(&lock);
     failed = set_true(fd, flags, when, before);
     if (failed == 0 && fd < TIMERS)
-        timers[fd] = (struct timer){
-            .absolute = (flags & TFD_TIMER_ABSTIME) &&
-                        (when->it_value.tv_sec != 0 || when->it_value.tv_nsec != 0),
-            .flags = flags,
-            .when = *when};
+        timers[fd] =
+            (struct timer){.absolute = (flags & TFD_TIMER_ABSTIME) &&
+                                       (when->it_value.tv_sec != 0 || when->it_value.tv_nsec != 0),
+                           .flags = flags,
+                           .when = *when};
     (void)pthread_mutex_unlock(&lock);
     return failed;
 }
@@ -113,8 +114,7 @@ static void *follow(void *nothing)
 
         (void)pthread_mutex_lock(&lock);
         for (int fd = 0; now != seen && fd < TIMERS; fd++) {
-            if (timers[fd].absolute &&
-                set_true(fd, timers[fd].flags, &timers[fd].when, NULL) != 0)
+            if (timers[fd].absolute && set_true(fd, timers[fd].flags, &timers[fd].when, NULL) != 0)
                 timers[fd].absolute = false;
         }
         (void)pthread_mutex_unlock(&lock);
@@ -144,8 +144,8 @@ __attribute__((constructor)) static void begin(void)
 {
     const char *file = getenv("FRESHET_TEST_WORLD");
     int fd = file ? open(file, O_RDWR | O_CLOEXEC) : -1;
-    void *page =
-        fd >= 0 ? mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
+    void *page = fd >= 0 ? mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+                         : MAP_FAILED;
     pthread_t thread;
 
     find("timerfd_settime", &true_settime);
