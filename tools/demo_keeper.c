@@ -160,7 +160,10 @@ static int end(struct keeper *keeper, int signal)
 static void herd(struct keeper *keeper, unsigned *ret_answered, unsigned *ret_generations)
 {
     char url[256];
-    char *const arguments[] = {"freshet-demo", "call", keeper->socket, SESSION, url, NULL};
+    char name[] = "freshet-demo";
+    char mode[] = "call";
+    char session[] = SESSION;
+    char *const arguments[] = {name, mode, keeper->socket, session, url, NULL};
     posix_spawn_file_actions_t actions;
     pid_t pids[PROCESSES] = {0};
     long long first = 0;
