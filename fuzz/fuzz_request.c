@@ -192,12 +192,12 @@ static bool read_input(char *text, char *end, struct input *input)
     char *path = strchr(first, '/');
 
     input->request.door = first[0] == 'b' ? FSH_DOOR_BROWSER : FSH_DOOR_CONTROL;
-    if (first[0] == '\0' || !path || strlen(path) > FSH_REQUEST_PATH_MAX)
+    if (!path || path < first + 2 || strlen(path) > FSH_REQUEST_PATH_MAX)
         return false;
     input->peer.uid = uids[(unsigned char)first[1] % 3];
     input->peer.gid = input->peer.uid;
     path[-1] = '\0';
-    input->request.method = path > first + 2 ? first + 2 : "GET";
+    input->request.method = first + 2 < path ? first + 2 : "GET";
     input->request.path = path;
     input->argument_count = fields(&text, '=', input->arguments);
     input->header_count = fields(&text, ':', input->headers);
