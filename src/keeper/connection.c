@@ -198,11 +198,15 @@ void fsh_connection_suspend(struct fsh_connection *connection)
 
 void fsh_connection_resume(struct fsh_connection *connection)
 {
+    struct fsh_server *server = connection->server;
+
     if (!connection->suspended)
         return;
     connection->suspended = false;
-    fsh_main_loop_unwatch(connection->server->loop, &connection->hang_up);
+    fsh_main_loop_unwatch(server->loop, &connection->hang_up);
     MHD_resume_connection(connection->mhd);
+    /* It has no descriptor of its own that would tell the loop. */
+    fsh_main_loop_alarm(server->loop, &server->doors[connection->door].again, 0);
 }
 
 void fsh_connection_gone(struct fsh_connection *connection)
