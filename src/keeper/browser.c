@@ -36,7 +36,9 @@ struct fsh_page *fsh_browser_problem(int status, const struct freshet_error *err
 {
     struct freshet_error later;
 
-    if (freshet_status_class(status) != FRESHET_CLASS_RETRY || (error && error->retry_after_ms > 0))
+    if ((freshet_status_class(status) != FRESHET_CLASS_RETRY &&
+         freshet_status_http(status) != 503) ||
+        (error && error->retry_after_ms > 0))
         return fsh_page_problem(status, error);
     if (error)
         later = *error;

@@ -201,7 +201,7 @@ void fsh_browser_sign_out(struct fsh_keeper_request *request);
 void fsh_browser_sign_out_everywhere(struct fsh_keeper_request *request);
 void fsh_browser_end_one(struct fsh_keeper_request *request);
 
-/* ---- browser_sign_in.c, browser_attempt.c */
+/* ---- browser_sign_in.c, and browser_attempt.c for the last two */
 
 void fsh_browser_sign_in(struct fsh_keeper_request *request);
 void fsh_browser_mfa(struct fsh_keeper_request *request);

@@ -174,52 +174,105 @@ static int check_partner(struct fsh_browser *browser, const char *partner,
     return status == FRESHET_EPARTNER ? status : FRESHET_OK;
 }
 
-static int choose(struct fsh_browsers *browsers, struct fsh_browser *browser, const char *partner,
-                  struct freshet_error *error)
+/* A choice on its way to the store. */
+struct choice {
+    struct fsh_keeper_request *request; /* NULL: the client has gone */
+    struct fsh_browser *browser;        /* a reference */
+    char *before;
+    const char *chosen; /* the session's */
+};
+
+static void choice_gone(struct fsh_keeper_request *request)
 {
+    struct choice *choice = request->data;
+
+    choice->request = NULL;
+}
+
+static void chosen(void *data, int status, const struct freshet_freshness *freshness,
+                   const struct freshet_error *error)
+{
+    struct choice *choice = data;
+    struct fsh_browser *browser = choice->browser;
+    struct fsh_keeper_request *request = choice->request;
+
+    (void)freshness;
+    /* What the store does not have is not so, unless somebody chose again meanwhile. */
+    if (status != FRESHET_OK && browser->partner == choice->chosen) {
+        free(browser->partner);
+        browser->partner = choice->before;
+        choice->before = NULL;
+    }
+    free(choice->before);
+    free(choice);
+    if (request)
+        request->gone = NULL;
+    if (request && status == FRESHET_OK && !browser->over) {
+        look(request, browser);
+        return;
+    }
+    if (request)
+        fsh_request_answer(request,
+                           fsh_browser_page(fsh_browser_problem(
+                               status == FRESHET_OK ? FRESHET_ESIGNEDOUT : status, error)));
+    fsh_browser_unref(browser);
+}
+
+/* Takes over the reference. */
+static void choose(struct fsh_keeper_request *request, struct fsh_browser *browser,
+                   const char *partner)
+{
+    struct choice *choice = calloc(1, sizeof(*choice));
     char *own = partner ? strdup(partner) : NULL;
-    char *before = browser->partner;
+    struct freshet_error error = {0};
     int status;
 
-    if (partner && !own)
-        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
-    browser->partner = own;
-    status = fsh_browser_save(browsers, browser, NULL, NULL, error);
-    if (status != FRESHET_OK) {
-        browser->partner = before;
-        before = own;
+    if (!choice || (partner && !own)) {
+        free(choice);
+        free(own);
+        fsh_request_answer(request, fsh_browser_problem(FRESHET_ENOMEM, NULL));
+        fsh_browser_unref(browser);
+        return;
     }
-    free(before);
-    return status;
+    *choice = (struct choice){request, browser, browser->partner, own};
+    request->data = choice;
+    request->gone = choice_gone;
+    browser->partner = own;
+    status = fsh_browser_save(request->keeper->browsers, browser, chosen, choice, &error);
+    if (status != FRESHET_OK)
+        chosen(choice, status, NULL, &error);
+}
+
+/* What a body asks for; an answer that is no choice at all is refused here. */
+static int read_choice(const json_t *partner, struct fsh_browser *browser, const char **ret_partner,
+                       struct freshet_error *error)
+{
+    const char *text = json_string_value(partner);
+
+    if (!json_is_null(partner) && (!text || !good_partner(text)))
+        return fsh_base_fail(error, FRESHET_EINVAL,
+                             "partner: null, or 1 to %d bytes without spaces", FSH_PARTNER_ID_MAX);
+    *ret_partner = text;
+    return text ? check_partner(browser, text, error) : FRESHET_OK;
 }
 
 void fsh_browser_choose_partner(struct fsh_keeper_request *request)
 {
     struct freshet_error error = {0};
     struct fsh_browser *browser;
+    const char *text = NULL;
     json_t *partner = NULL;
-    const char *text;
     json_t *body;
-    int status = FRESHET_OK;
+    int status;
 
     if (!fsh_browser_changes(request))
         return;
     body = fsh_browser_body(request, "{s:o}", "partner", &partner);
-    if (!body)
-        return;
-    browser = find(request, FSH_BROWSER_USE);
+    browser = body ? find(request, FSH_BROWSER_USE) : NULL;
     if (browser) {
-        text = json_string_value(partner);
-        if (!json_is_null(partner) && (!text || !good_partner(text)))
-            status =
-                fsh_base_fail(&error, FRESHET_EINVAL,
-                              "partner: null, or 1 to %d bytes without spaces", FSH_PARTNER_ID_MAX);
-        else if (text)
-            status = check_partner(browser, text, &error);
-        if (status == FRESHET_OK)
-            status = choose(request->keeper->browsers, browser, text, &error);
+        status = read_choice(partner, browser, &text, &error);
         if (status == FRESHET_OK) {
-            look(request, browser);
+            choose(request, browser, text);
         } else {
             fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, &error)));
             fsh_browser_unref(browser);

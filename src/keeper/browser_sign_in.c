@@ -1,223 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Signing a browser in. The session's own cookie is chosen at the beginning, since its key seals
- * what the store gets, but the browser has it only with the grant. Until then it has a cookie that
- * stands for the open challenge, and another one after each answer: whoever planted or overheard an
- * earlier one has nothing. */
+/* Signing a browser in: the requests, and what comes of them. */
 
-#include "keeper/browser.h"
+#include "keeper/browser_attempt.h"
 
 #include "base/error.h"
-#include "base/post.h"
-#include "engine/clock.h"
 
 #include <arpa/inet.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Challenges that wait for an answer: so many, and so long. */
-#define CHALLENGED_MAX 4096
-#define CHALLENGED_S   300
-
-struct fsh_attempt {
-    struct fsh_browsers *browsers;
-    struct fsh_cookie cookie; /* of the session to be */
-    struct freshet_session *session;
-    struct fsh_keeper_request
-        *request;                /* that waits for the outcome, or NULL: its client has gone */
-    struct fsh_browser *browser; /* once it is granted, while its label is written */
-    struct fsh_client client;
-    char *account;
-    unsigned taken; /* attempts that were counted, and are given back by a grant */
-    /* While it waits for an answer. */
-    bool challenged;
-    struct fsh_table_node node;
-    unsigned char hash[FSH_COOKIE_HASH];
-    int32_t since_s;
-    TAILQ_ENTRY(fsh_attempt) in_browsers;
-    /* The session that the browser had, and that ends when this one begins. */
-    bool replaces;
-    unsigned char replaced[FSH_COOKIE_HASH];
-};
-
-/* ---- limits ------------------------------------------------------------------------------ */
-
-struct who {
-    struct fsh_limited list[3];
-    size_t count;
-    char account[256];
-};
-
-static void who_tries(const struct fsh_client *client, const char *account, struct who *ret_who)
-{
-    size_t len = strnlen(account, sizeof(ret_who->account));
-
-    /* Platforms differ in whether case counts; here it must not be a way to more attempts. */
-    for (size_t i = 0; i < len; i++)
-        ret_who->account[i] =
-            (char)(account[i] >= 'A' && account[i] <= 'Z' ? account[i] + 32 : account[i]);
-    ret_who->list[0] = (struct fsh_limited){FSH_LIMIT_ACCOUNT, 'n', ret_who->account, len};
-    ret_who->count = 1;
-    for (size_t i = 0; i < client->network_count; i++)
-        ret_who->list[ret_who->count++] = (struct fsh_limited){
-            FSH_LIMIT_ADDRESS, 'a', client->networks[i], strlen(client->networks[i])};
-}
-
-/* False: too many, and it is answered. */
-static bool may_try(struct fsh_keeper_request *request, const struct fsh_client *client,
-                    const char *account)
-{
-    struct fsh_browsers *browsers = request->keeper->browsers;
-    struct freshet_error error;
-    struct who who;
-    int64_t wait_ms;
-
-    who_tries(client, account, &who);
-    wait_ms = fsh_limits_take(browsers->limits, who.list, who.count, fsh_clock_mono().ms);
-    if (wait_ms == 0)
-        return true;
-    (void)fsh_base_fail(&error, FRESHET_ERATE,
-                        "too many attempts to sign in with this account or from this address");
-    error.retry_after_ms = wait_ms;
-    fsh_browser_audit("browser-sign-in-limited", NULL, account, client, NULL);
-    fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(FRESHET_ERATE, &error)));
-    return false;
-}
-
-static void give_back(struct fsh_attempt *attempt, unsigned times)
-{
-    struct who who;
-
-    who_tries(&attempt->client, attempt->account, &who);
-    for (; times > 0; times--, attempt->taken--)
-        fsh_limits_give_back(attempt->browsers->limits, who.list, who.count);
-}
-
-/* ---- an attempt -------------------------------------------------------------------------- */
-
-static void attempt_gone(struct fsh_keeper_request *request)
-{
-    struct fsh_attempt *attempt = request->data;
-
-    attempt->request = NULL;
-}
-
-static void wait_for(struct fsh_attempt *attempt, struct fsh_keeper_request *request)
-{
-    attempt->request = request;
-    request->data = attempt;
-    request->gone = attempt_gone;
-}
-
-static void unlist(struct fsh_attempt *attempt)
-{
-    if (!attempt->challenged)
-        return;
-    attempt->challenged = false;
-    fsh_table_remove(&attempt->browsers->attempts, &attempt->node);
-    TAILQ_REMOVE(&attempt->browsers->challenged, attempt, in_browsers);
-}
-
-/* Its session, if it is still its own, is nobody's. */
-static void attempt_free(struct fsh_attempt *attempt)
-{
-    if (!attempt)
-        return;
-    unlist(attempt);
-    if (attempt->session)
-        fsh_browser_abandon(attempt->browsers, attempt->session);
-    fsh_browser_unref(attempt->browser);
-    sodium_memzero(&attempt->cookie, sizeof(attempt->cookie));
-    free(attempt->account);
-    free(attempt);
-}
-
-/* NULL, and `error` says why. */
-static struct fsh_attempt *attempt_new(struct fsh_browsers *browsers, const char *account,
-                                       const struct fsh_client *client, struct freshet_error *error)
-{
-    struct fsh_attempt *attempt = calloc(1, sizeof(*attempt));
-
-    if (attempt) {
-        attempt->browsers = browsers;
-        attempt->client = *client;
-        attempt->taken = 1;
-        attempt->account = strdup(account);
-    }
-    if (!attempt || !attempt->account) {
-        (void)fsh_base_fail(error, FRESHET_ENOMEM, NULL);
-        attempt_free(attempt);
-        return NULL;
-    }
-    fsh_cookie_random(&attempt->cookie);
-    if (fsh_browsers_open(browsers, &attempt->cookie, &attempt->session, error) != FRESHET_OK) {
-        attempt_free(attempt);
-        return NULL;
-    }
-    return attempt;
-}
-
-static struct fsh_attempt *find_attempt(const struct fsh_browsers *browsers,
-                                        const struct fsh_cookie *cookie)
-{
-    unsigned char hash[FSH_COOKIE_HASH];
-    struct fsh_table_node *node;
-    uint64_t place;
-
-    fsh_cookie_hash(cookie, hash);
-    memcpy(&place, hash, sizeof(place));
-    for (node = fsh_table_first(&browsers->attempts, place); node; node = fsh_table_next(node)) {
-        struct fsh_attempt *attempt = fsh_container_of(node, struct fsh_attempt, node);
-
-        if (fsh_cookie_same(attempt->hash, hash))
-            return attempt;
-    }
-    return NULL;
-}
-
-/* It waits for an answer, under a cookie that was never used before. */
-static void challenge(struct fsh_attempt *attempt, struct fsh_cookie *ret_cookie)
-{
-    struct fsh_browsers *browsers = attempt->browsers;
-    uint64_t place;
-
-    if (browsers->attempts.count >= CHALLENGED_MAX)
-        attempt_free(TAILQ_FIRST(&browsers->challenged));
-    fsh_cookie_random(ret_cookie);
-    fsh_cookie_hash(ret_cookie, attempt->hash);
-    memcpy(&place, attempt->hash, sizeof(place));
-    attempt->since_s = fsh_browsers_now();
-    attempt->challenged = true;
-    fsh_table_add(&browsers->attempts, &attempt->node, place);
-    TAILQ_INSERT_TAIL(&browsers->challenged, attempt, in_browsers);
-}
-
-void fsh_browsers_sweep_attempts(struct fsh_browsers *browsers, int32_t now_s)
-{
-    struct fsh_attempt *attempt = TAILQ_FIRST(&browsers->challenged);
-
-    while (attempt && now_s - attempt->since_s >= CHALLENGED_S) {
-        struct fsh_attempt *next = TAILQ_NEXT(attempt, in_browsers);
-
-        attempt_free(attempt);
-        attempt = next;
-    }
-}
-
-void fsh_browsers_forget_attempts(struct fsh_browsers *browsers)
-{
-    struct fsh_attempt *attempt = TAILQ_FIRST(&browsers->challenged);
-
-    while (attempt) {
-        struct fsh_attempt *next = TAILQ_NEXT(attempt, in_browsers);
-
-        freshet_session_close(attempt->session);
-        attempt->session = NULL;
-        attempt_free(attempt);
-        attempt = next;
-    }
-}
 
 /* ---- outcomes ---------------------------------------------------------------------------- */
 
@@ -235,7 +27,7 @@ static void go_on(struct fsh_attempt *attempt, int status, const struct freshet_
 {
     struct fsh_cookie cookie;
 
-    challenge(attempt, &cookie);
+    fsh_attempt_challenge(attempt, &cookie);
     answer(attempt,
            fsh_browser_set_cookie(attempt->browsers, fsh_browser_problem(status, error), &cookie));
     sodium_memzero(&cookie, sizeof(cookie));
@@ -247,7 +39,7 @@ static void refuse(struct fsh_attempt *attempt, int status, const struct freshet
                       freshet_status_name(status));
     answer(attempt,
            fsh_browser_set_cookie(attempt->browsers, fsh_browser_problem(status, error), NULL));
-    attempt_free(attempt);
+    fsh_attempt_free(attempt);
 }
 
 /* The label is in the store, so that a restart keeps the session: the browser gets its cookie. */
@@ -268,17 +60,17 @@ static void labeled(void *data, int status, const struct freshet_freshness *fres
         if (attempt->request)
             refuse(attempt, status == FRESHET_OK ? FRESHET_ESIGNEDOUT : status, error);
         else
-            attempt_free(attempt);
+            fsh_attempt_free(attempt);
         return;
     }
     before = attempt->replaces ? fsh_browsers_by_hash(browsers, attempt->replaced) : NULL;
     if (before)
         fsh_browser_end(browsers, before);
     fsh_browser_audit("browser-signed-in", browser->hash, attempt->account, &attempt->client, NULL);
-    give_back(attempt, attempt->taken);
+    fsh_attempt_give_back(attempt, attempt->taken);
     self = fsh_browser_self_json(browsers, browser);
     answer(attempt, fsh_browser_set_cookie(browsers, fsh_page_json(200, self), &attempt->cookie));
-    attempt_free(attempt);
+    fsh_attempt_free(attempt);
 }
 
 static struct in6_addr binary(const char *address)
@@ -332,9 +124,9 @@ static void tried(void *data, int status, const struct freshet_freshness *freshn
     (void)freshness;
     /* Not the account's fault: nobody has judged the attempt. */
     if (class == FRESHET_CLASS_RETRY && attempt->taken > 0)
-        give_back(attempt, 1);
+        fsh_attempt_give_back(attempt, 1);
     if (!attempt->request) {
-        attempt_free(attempt);
+        fsh_attempt_free(attempt);
         return;
     }
     switch (status) {
@@ -351,8 +143,7 @@ static void tried(void *data, int status, const struct freshet_freshness *freshn
         break;
     }
     /* An answer that did not arrive may be given again. */
-    if (attempt->since_s != 0 && (class == FRESHET_CLASS_RETRY || status == FRESHET_ENOCHALLENGE ||
-                                  status == FRESHET_EINVAL))
+    if (attempt->since_s != 0 && (class == FRESHET_CLASS_RETRY || status == FRESHET_ENOCHALLENGE))
         go_on(attempt, status, error);
     else
         refuse(attempt, status, error);
@@ -368,7 +159,7 @@ static void look_at_cookie(struct fsh_attempt *attempt, const struct fsh_keeper_
 
     if (fsh_browsers_cookie(browsers, request, &cookie) != FSH_COOKIE_ONE)
         return;
-    attempt_free(find_attempt(browsers, &cookie));
+    fsh_attempt_free(fsh_attempt_find(browsers, &cookie));
     fsh_cookie_hash(&cookie, attempt->replaced);
     attempt->replaces = true;
     sodium_memzero(&cookie, sizeof(cookie));
@@ -383,15 +174,15 @@ static void sign_in(struct fsh_keeper_request *request, const char *username, co
     int status;
 
     fsh_client_read(request, &client);
-    if (!may_try(request, &client, username))
+    if (!fsh_attempt_may(request, &client, username))
         return;
-    attempt = attempt_new(browsers, username, &client, &error);
+    attempt = fsh_attempt_new(browsers, username, &client, &error);
     if (!attempt) {
         fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(error.status, &error)));
         return;
     }
     look_at_cookie(attempt, request);
-    wait_for(attempt, request);
+    fsh_attempt_wait(attempt, request);
     status = freshet_sign_in_async(attempt->session, username, password, 0, browsers->keeper->queue,
                                    tried, attempt, NULL, &error);
     if (status != FRESHET_OK)
@@ -427,7 +218,7 @@ static struct fsh_attempt *take_attempt(struct fsh_keeper_request *request)
     struct fsh_cookie cookie;
 
     if (fsh_browsers_cookie(browsers, request, &cookie) == FSH_COOKIE_ONE)
-        attempt = find_attempt(browsers, &cookie);
+        attempt = fsh_attempt_find(browsers, &cookie);
     sodium_memzero(&cookie, sizeof(cookie));
     if (!attempt) {
         fsh_request_answer(request,
@@ -436,12 +227,22 @@ static struct fsh_attempt *take_attempt(struct fsh_keeper_request *request)
     }
     /* The limit is of who signs in, and of where the answer comes from. */
     fsh_client_read(request, &attempt->client);
-    if (!may_try(request, &attempt->client, attempt->account))
+    if (!fsh_attempt_may(request, &attempt->client, attempt->account))
         return NULL;
     attempt->taken++;
-    unlist(attempt);
-    wait_for(attempt, request);
+    fsh_attempt_unlist(attempt);
+    fsh_attempt_wait(attempt, request);
     return attempt;
+}
+
+/* An answer that cannot be one costs no attempt and no cookie. True: it is answered. */
+static bool is_empty(struct fsh_keeper_request *request, const char *text)
+{
+    if (text[0] != '\0' && strlen(text) <= FSH_CREDENTIAL_MAX)
+        return false;
+    fsh_request_answer(
+        request, fsh_page_fail(FRESHET_EINVAL, "the answer has 1 to %d bytes", FSH_CREDENTIAL_MAX));
+    return true;
 }
 
 static void answered(struct fsh_attempt *attempt, int status, const struct freshet_error *error)
@@ -463,7 +264,7 @@ void fsh_browser_mfa(struct fsh_keeper_request *request)
     body = fsh_browser_body(request, "{s:s, s?b}", "code", &code, "remember_device", &remember);
     if (!body)
         return;
-    attempt = take_attempt(request);
+    attempt = is_empty(request, code) ? NULL : take_attempt(request);
     if (attempt)
         answered(attempt,
                  freshet_answer_mfa_async(attempt->session, code, remember, 0,
@@ -484,7 +285,7 @@ void fsh_browser_new_password(struct fsh_keeper_request *request)
     body = fsh_browser_body(request, "{s:s}", "new_password", &password);
     if (!body)
         return;
-    attempt = take_attempt(request);
+    attempt = is_empty(request, password) ? NULL : take_attempt(request);
     if (attempt)
         answered(attempt,
                  freshet_answer_new_password_async(attempt->session, password, 0,

@@ -201,9 +201,10 @@ int64_t fsh_browser_absolute_ms(const struct fsh_browsers *browsers,
 static const char *timed_out(const struct fsh_browsers *browsers, const struct fsh_browser *browser,
                              int32_t now_s)
 {
-    if ((int64_t)now_s - browser->created_s >= browsers->absolute_s)
+    /* Both are whole seconds that have begun: never too early. */
+    if ((int64_t)now_s - browser->created_s > browsers->absolute_s)
         return "absolute timeout";
-    return (int64_t)now_s - browser->seen_s >= browsers->idle_s ? "idle timeout" : NULL;
+    return (int64_t)now_s - browser->seen_s > browsers->idle_s ? "idle timeout" : NULL;
 }
 
 static void time_out(struct fsh_browsers *browsers, struct fsh_browser *browser, const char *why)

@@ -33,14 +33,24 @@ bool fsh_cookie_same(const unsigned char a[FSH_COOKIE_HASH], const unsigned char
     return sodium_memcmp(a, b, FSH_COOKIE_HASH) == 0;
 }
 
-/* Decodes in constant time; what is no base64url, or of another length, is refused. */
+/* Decodes in constant time; what is no base64url, or of another length, is refused. libsodium takes
+ * bytes above 127 for characters (1.0.18): what is decoded must be written as it was read. */
 static bool decode(const char *text, size_t text_len, unsigned char *ret_bytes, size_t len)
 {
+    char again[FSH_COOKIE_TEXT + 1];
     size_t got = 0;
+    bool good = text_len < sizeof(again) &&
+                sodium_base642bin(ret_bytes, len, text, text_len, NULL, &got, NULL,
+                                  sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
+                got == len;
 
-    return sodium_base642bin(ret_bytes, len, text, text_len, NULL, &got, NULL,
-                             sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
-           got == len;
+    if (good) {
+        (void)sodium_bin2base64(again, sizeof(again), ret_bytes, len,
+                                sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+        good = sodium_memcmp(again, text, text_len) == 0;
+        sodium_memzero(again, sizeof(again));
+    }
+    return good;
 }
 
 static enum fsh_cookie_found read_value(const char *value, size_t len,

@@ -42,6 +42,10 @@ static const struct {
      FSH_COOKIE_BAD},
     {"__Host-freshet=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygp issLS4v",
      FSH_COOKIE_BAD},
+    /* libsodium would take these bytes for characters. */
+    {"__Host-freshet=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKi\x8d\x8c\xb3\xac"
+     "4v",
+     FSH_COOKIE_BAD},
     {"__Host-freshet=" GOOD "; __Host-freshet=" GOOD, FSH_COOKIE_BAD},
     {"__Host-freshet=" GOOD "; __Host-freshet=" OTHER, FSH_COOKIE_BAD},
     {"__Host-freshet=x; __Host-freshet=" GOOD, FSH_COOKIE_BAD},

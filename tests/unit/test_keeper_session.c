@@ -188,7 +188,7 @@ static void timeouts_are_swept(void **state)
     browsers = pages[0].visit->keeper.browsers;
     fsh_browsers_sweep(browsers, now_s - 100 + 1799);
     assert_int_equal(fsh_browsers_count(browsers), 3);
-    fsh_browsers_sweep(browsers, now_s - 100 + 1801);
+    fsh_browsers_sweep(browsers, now_s - 100 + 1802);
     assert_int_equal(fsh_browsers_count(browsers), 1);
     assert_non_null(page_browser(&pages[2]));
     visit_settle(pages[0].visit);
