@@ -260,9 +260,10 @@ static void stop(struct program *program)
     fsh_server_free(keeper->server);
     for (size_t i = 0; i < 2; i++)
         fsh_socket_done(&program->sockets[i]);
+    /* Calls that cannot be called off end with their sessions. */
+    fsh_registry_free(keeper->registry);
     freshet_queue_free(keeper->queue);
     fsh_browsers_free(keeper->browsers);
-    fsh_registry_free(keeper->registry);
     freshet_close(keeper->freshet);
     if (program->signals.fd >= 0)
         (void)close(program->signals.fd);
