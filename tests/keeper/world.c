@@ -5,6 +5,9 @@
  * When the clock is moved, timers that are set ring as they do when a machine wakes from its sleep.
  */
 
+/* Both names of pwrite(2) are defined below. */
+#undef _FILE_OFFSET_BITS
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
