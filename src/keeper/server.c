@@ -253,8 +253,7 @@ static bool framed(struct fsh_connection *connection, bool *ret_has_body)
 {
     bool lengths;
     bool codings;
-    const char *length =
-        request_header(&connection->request, MHD_HTTP_HEADER_CONTENT_LENGTH, NULL);
+    const char *length = request_header(&connection->request, MHD_HTTP_HEADER_CONTENT_LENGTH, NULL);
     const char *coding =
         request_header(&connection->request, MHD_HTTP_HEADER_TRANSFER_ENCODING, NULL);
 
@@ -273,8 +272,7 @@ static bool framed(struct fsh_connection *connection, bool *ret_has_body)
 /* A number of more digits than that of the bound is above it. */
 static bool too_large(struct fsh_connection *connection)
 {
-    const char *length =
-        request_header(&connection->request, MHD_HTTP_HEADER_CONTENT_LENGTH, NULL);
+    const char *length = request_header(&connection->request, MHD_HTTP_HEADER_CONTENT_LENGTH, NULL);
 
     return length && (strlen(length) > 5 || strtoul(length, NULL, 10) > FSH_REQUEST_BODY_MAX);
 }

@@ -319,8 +319,8 @@ class Load:
             except (OSError, http.client.HTTPException):  # gone, or not yet there
                 time.sleep(0.005)
                 continue
-            if answer.status == 503 and answer.code == "FRESHET_EUNAVAILABLE":
-                continue  # the lease of a dead keeper is waited for
+            if answer.status == 503 and answer.code in ("FRESHET_EUNAVAILABLE", "FRESHET_ESTORE"):
+                continue  # the lease of a dead keeper is waited for; a start was overtaken by the clock
             if answer.status != 200:
                 self._note(f"{name}: {answer}")
                 continue
@@ -385,6 +385,7 @@ def the_platform_is_down_for_two_hours(lab):
         while steps < 240:  # of 30 s: with a back-off of as much at the most
             world.advance(30)
             steps += 1
+            wait_for(lambda: keeper.status("billing")["next_ms"] > 0, "all that is due is done")
             answer = keeper.headers("billing", timeout_ms=-1)
             served += answer.status == 200
             if answer.status != 200:
@@ -399,7 +400,7 @@ def the_platform_is_down_for_two_hours(lab):
         platform.clear_faults()
         world.advance(60)
         answer = wait_for(lambda: (now := keeper.headers("billing")).status == 200 and now, "recovers")
-        equal(answer.json["generation"], generation + 1)
+        check(answer.json["generation"] > generation, answer)
         equal(platform.counter("sign_in_attempts"), 1, "nobody signs in for an outage")
 
 
