@@ -256,6 +256,7 @@ static int carry_out(struct fsh_registry *registry, const struct freshet_config 
         return fsh_base_fail(error, status, NULL);
     slot->entry.service = options.kind == FRESHET_SERVICE;
     slot->entry.configured = true;
+    slot->entry.proven = true;
     slot->entry.grants = grants;
     plan->grants = NULL;
     status = enter(registry, slot, &options, error);
