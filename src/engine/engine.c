@@ -421,6 +421,7 @@ int fsh_engine_new(const struct fsh_engine_options *options, const struct fsh_io
         return FRESHET_ENOMEM;
     engine->options = *options;
     engine->io = *io;
+    engine->gate.room = FSH_FLIGHTS_MAX;
     LIST_INIT(&engine->sessions);
     LIST_INIT(&engine->active);
     SLIST_INIT(&engine->touched);

@@ -2,6 +2,7 @@
 
 /* freshetd: the keeper. */
 
+#include "keeper/browser.h"
 #include "keeper/keeper.h"
 #include "keeper/loop.h"
 #include "keeper/server.h"
@@ -215,6 +216,8 @@ static int open_sessions(struct fsh_keeper *keeper, struct freshet_error *error)
         status = fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     if (status == FRESHET_OK)
         status = fsh_registry_apply(keeper->registry, keeper->config, error);
+    if (status == FRESHET_OK)
+        status = fsh_browsers_new(keeper, &keeper->browsers, error);
     return status;
 }
 
@@ -257,8 +260,10 @@ static void stop(struct program *program)
     fsh_server_free(keeper->server);
     for (size_t i = 0; i < 2; i++)
         fsh_socket_done(&program->sockets[i]);
-    freshet_queue_free(keeper->queue);
+    /* Calls that cannot be called off end with their sessions. */
     fsh_registry_free(keeper->registry);
+    freshet_queue_free(keeper->queue);
+    fsh_browsers_free(keeper->browsers);
     freshet_close(keeper->freshet);
     if (program->signals.fd >= 0)
         (void)close(program->signals.fd);

@@ -89,7 +89,6 @@ struct fsh_entry *fsh_registry_first(struct fsh_registry *registry)
 
 /* ---- opening ----------------------------------------------------------------------------- */
 
-/* Takes `grants` over when it succeeds. */
 static int slot_new(const char *name, const char *options, struct slot **ret_slot)
 {
     struct slot *slot = calloc(1, sizeof(*slot));
@@ -214,13 +213,15 @@ static int plan_one(const struct freshet_config *config, const char *name, struc
     return FRESHET_OK;
 }
 
-static int plan_all(const struct freshet_config *config, struct plan **ret_plans,
+static int plan_all(const struct freshet_config *config, struct plan **ret_plans, size_t *ret_count,
                     struct freshet_error *error)
 {
     size_t count = freshet_config_session_count(config);
     struct plan *plans = calloc(count + 1, sizeof(*plans));
-    int status = plans ? FRESHET_OK : fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    int status = FRESHET_OK;
 
+    if (!plans)
+        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     for (size_t i = 0; i < count && status == FRESHET_OK; i++)
         status = plan_one(config, freshet_config_session_name(config, i), &plans[i], error);
     if (status != FRESHET_OK) {
@@ -228,6 +229,7 @@ static int plan_all(const struct freshet_config *config, struct plan **ret_plans
         return status;
     }
     *ret_plans = plans;
+    *ret_count = count;
     return FRESHET_OK;
 }
 
@@ -291,7 +293,8 @@ static void sweep(struct fsh_registry *registry)
         }
         *place = entry->next;
         entry->next = NULL;
-        HASH_DEL(registry->by_name, slot);
+        /* The table is there while a slot is: uthash keeps it as one. */
+        HASH_DEL(registry->by_name, slot); /* NOLINT(clang-analyzer-core.NullDereference) */
         registry->people -= !entry->configured;
         close_entry(entry);
         fsh_entry_unref(entry);
@@ -299,12 +302,19 @@ static void sweep(struct fsh_registry *registry)
     registry->last = place;
 }
 
+void fsh_registry_forget(struct fsh_registry *registry, struct fsh_entry *entry)
+{
+    for (struct fsh_entry *each = registry->first; each; each = each->next)
+        slot_of(each)->wanted = each != entry || entry->configured;
+    sweep(registry);
+}
+
 int fsh_registry_apply(struct fsh_registry *registry, const struct freshet_config *config,
                        struct freshet_error *error)
 {
-    size_t count = freshet_config_session_count(config);
+    size_t count = 0;
     struct plan *plans = NULL;
-    int status = plan_all(config, &plans, error);
+    int status = plan_all(config, &plans, &count, error);
 
     if (status != FRESHET_OK)
         return status;

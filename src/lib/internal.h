@@ -130,6 +130,15 @@ int fsh_lib_operation_begin(struct freshet_queue *queue, freshet_done_fn *done, 
  * thread. */
 void fsh_lib_operation_end(struct freshet_operation *operation, int status, const char *why);
 
+/* The same with all that is known of a failure; `error` is not looked at with FRESHET_OK. */
+void fsh_lib_operation_fail(struct freshet_operation *operation, int status,
+                            const struct freshet_error *error);
+
+/* ---- session.c */
+
+/* Looks at a session, on the engine's thread. Whether the store is still to tell what it has. */
+bool fsh_lib_look(struct freshet_session *session, struct freshet_session_status *ret_status);
+
 /* ---- events.c */
 
 int fsh_lib_events_init(struct fsh_events *events, struct freshet_error *error);

@@ -28,6 +28,7 @@ LIBRARIES = {
     "microhttpd.h": {"keeper"},
     "ini.h": {"config"},
     "sqlite3.h": {"store"},
+    "uthash.h": {"keeper"},
     "libpq-fe.h": {"store"},
 }
 # What libc brings, besides sys/ and the like: everything else is a library, and must stand above.
@@ -45,7 +46,7 @@ OUTSIDE = {
     "sim": {"base", "core", "store"},
     "include": set(),
     "bench": {"base", "core", "store"},
-    "fuzz": {"base", "core", "profile", "config", "store", "engine"},
+    "fuzz": {"base", "core", "profile", "config", "store", "engine", "lib", "keeper"},
     "tests/lib": set(),
     "tests/support": set(),
 }
