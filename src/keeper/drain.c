@@ -6,6 +6,8 @@
 #include "keeper/notify.h"
 #include "keeper/server.h"
 
+#include <stddef.h>
+
 #define LOOK_MS 10
 
 static size_t waiting(const struct fsh_keeper *keeper)

@@ -11,6 +11,7 @@
 #include <freshet/status.h>
 #include <jansson.h>
 #include <malloc.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>

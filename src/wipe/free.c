@@ -15,14 +15,17 @@
 void __libc_free(void *ptr);
 void *__libc_realloc(void *ptr, size_t size);
 
-void free(void *ptr)
+/* The libraries' calls come here, too. */
+#define FOR_ALL __attribute__((visibility("default")))
+
+FOR_ALL void free(void *ptr)
 {
     if (ptr)
         explicit_bzero(ptr, malloc_usable_size(ptr));
     __libc_free(ptr);
 }
 
-void *realloc(void *ptr, size_t size)
+FOR_ALL void *realloc(void *ptr, size_t size)
 {
     size_t has = malloc_usable_size(ptr);
     void *larger;
