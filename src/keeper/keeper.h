@@ -11,7 +11,7 @@
 
 /* What the parts of the keeper share. One a process; the main thread's. */
 struct fsh_keeper {
-    struct freshet_config *config; /* swapped by a reload */
+    struct freshet_config *config; /* what it began with: a reload swaps sessions, not this */
     struct freshet *freshet;
     struct freshet_queue *queue; /* where asynchronous calls end */
     struct fsh_registry *registry;
@@ -19,7 +19,9 @@ struct fsh_keeper {
     struct fsh_metrics *metrics;
     struct fsh_events_hub *events;
     struct fsh_main_loop *loop;
-    bool draining;             /* SIGTERM came: nothing new is taken */
+    struct fsh_server *server;
+    const char *config_path;
+    bool draining; /* SIGTERM came: nothing new is taken */
     bool ready;
 };
 
