@@ -214,8 +214,9 @@ void fsh_program_stop(struct fsh_program *program)
     fsh_activation_done(&program->activation);
     for (size_t i = 0; i < sizeof(program->sockets) / sizeof(program->sockets[0]); i++)
         fsh_socket_done(&program->sockets[i]);
-    freshet_queue_free(keeper->queue);
+    /* Calls that cannot be called off end with their sessions. */
     fsh_registry_free(keeper->registry);
+    freshet_queue_free(keeper->queue);
     freshet_close(keeper->freshet);
     fsh_signals_stop(&program->signals);
     fsh_main_loop_free(keeper->loop);
