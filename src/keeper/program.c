@@ -30,11 +30,11 @@ static void raise_descriptors(void)
     }
 }
 
-static void lock_memory(void)
+static void lock_memory(bool stays)
 {
     struct freshet_error error;
 
-    if (fsh_privileges_lock(&error) != FRESHET_OK)
+    if (fsh_privileges_lock(stays, &error) != FRESHET_OK)
         fsh_log(FSH_LOG_WARNING, "memory-not-locked", "message", error.message, NULL);
 }
 
@@ -123,7 +123,7 @@ static int prepare(struct fsh_program *program, struct freshet_error *error)
                   freshet_config_get(config, "keeper", "log_format"));
     json_set_alloc_funcs(malloc, wipe_and_free);
     raise_descriptors();
-    lock_memory();
+    lock_memory(!user);
     status = make_sockets(program, error);
     if (status == FRESHET_OK && user)
         status = fsh_privileges_drop(user, error);
