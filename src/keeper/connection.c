@@ -20,6 +20,7 @@
 struct fsh_guest {
     uid_t uid;
     size_t count;                  /* not those that are closing */
+    size_t held;                   /* with them */
     struct fsh_connections silent; /* the longest first */
     struct fsh_connections idle;
     UT_hash_handle hh;
@@ -51,7 +52,7 @@ static struct fsh_guest *guest_of(struct fsh_server *server, uid_t uid)
 
 static void guest_left(struct fsh_server *server, struct fsh_guest *guest)
 {
-    if (guest->count > 0)
+    if (guest->held > 0)
         return;
     HASH_DEL(server->guests, guest);
     free(guest);
@@ -245,6 +246,7 @@ struct fsh_connection *fsh_connection_new(struct fsh_gate *gate, int fd, struct 
     *peer = (struct fsh_peer){0};
     connection->guest = guest;
     guest->count++;
+    guest->held++;
     server->counts.connections++;
     server->counts.accepted++;
     enter(connection, FSH_STAGE_SILENT);
@@ -281,6 +283,7 @@ void fsh_connection_free(struct fsh_connection *connection)
         server->counts.connections--;
     }
     leave(connection);
+    guest->held--;
     fsh_peer_done(&connection->peer);
     free(connection);
     guest_left(server, guest);
