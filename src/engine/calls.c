@@ -99,6 +99,8 @@ static bool told(struct fsh_call *call, const struct fsh_caller_answer *answer)
 static void ask(struct fsh_call *call)
 {
     struct fsh_active *active = call->session->active;
+    struct fsh_meter *meter = &active->session->engine->meter;
+    bool busy = active->core.step != FSH_STEP_IDLE;
     struct fsh_caller_answer answer;
     struct fsh_effects fx;
 
@@ -109,6 +111,9 @@ static void ask(struct fsh_call *call)
     if (!told(call, &answer)) {
         put_on(&active->waiting, call);
         atomic_fetch_add_explicit(&active->session->counters.waited, 1, memory_order_relaxed);
+        fsh_engine_add(&meter->waited);
+        if (busy)
+            fsh_engine_add(&meter->coalesced);
     }
     fsh_engine_carry_out(active, &fx);
 }
@@ -243,8 +248,7 @@ static void forget_request_of(struct fsh_call *call)
     }
     if (!request)
         return;
-    active->session->engine->io.cancel(active->session->engine->io.data, request);
-    fsh_engine_request_free(request);
+    fsh_engine_give_up(request);
 }
 
 void fsh_engine_call_cancel(struct fsh_call *call)

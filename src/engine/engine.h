@@ -27,6 +27,7 @@
  * Everything below is for the engine's thread, unless it says otherwise. */
 
 struct fsh_engine;
+struct fsh_meter;
 struct fsh_session;
 
 /* One exchange with the platform, from its message to its reply. The engine owns it; the transport
@@ -38,6 +39,7 @@ struct fsh_request {
     struct fsh_token *token; /* a reference, when the message is authorized: its headers go along */
     bool fresh_connection;   /* the message must never be sent twice, not even by the transport */
     uint64_t ticket;
+    struct fsh_mono asked_at;
     struct fsh_call *call; /* of an MFA call; else NULL */
     void *transport;       /* the transport's own */
     LIST_ENTRY(fsh_request) in_session;
@@ -165,6 +167,9 @@ struct fsh_active {
     bool wake;                 /* the waiting are to be asked for again */
     bool asking;               /* they are being asked for */
     bool touched;              /* in the engine's list of those that may have come to rest */
+    bool flying;               /* a flight is being measured: */
+    bool refreshing;           /* ... a refresh, else a sign-in */
+    struct fsh_mono flight_at; /* ... that began then */
 
     /* The flight's, wiped with FSH_EFFECT_FORGET. */
     struct fsh_kept leased;
@@ -213,6 +218,7 @@ struct fsh_session {
     bool resting : 1;
     bool closing : 1;
     atomic_bool closed; /* the owner's mark */
+    uint8_t metered;    /* what it counts as: fsh_engine_meter_mark */
     uint32_t number;
     atomic_uint references;
     struct fsh_counters counters;
@@ -288,6 +294,10 @@ static inline bool fsh_engine_view(const struct fsh_session *session, uint64_t *
 }
 
 struct fsh_ledger *fsh_engine_ledger(struct fsh_engine *engine);
+
+/* What it counts. Any thread. */
+const struct fsh_meter *fsh_engine_meter(const struct fsh_engine *engine);
+
 uint64_t fsh_engine_holder(const struct fsh_engine *engine);
 const struct fsh_profile *fsh_engine_profile(const struct fsh_engine *engine);
 

@@ -3,6 +3,7 @@
 #define FSH_ENGINE_INTERNAL_H
 
 #include "engine/engine.h"
+#include "engine/meter.h"
 
 /* What the files of the engine share. */
 
@@ -34,6 +35,7 @@ struct fsh_engine {
         char apart[FSH_LOCK_BYTES];
     } locks[FSH_LOCKS]; /* see fsh_engine_lock */
     struct fsh_ledger ledger;
+    struct fsh_meter meter;
 };
 
 struct fsh_now fsh_engine_now(const struct fsh_engine *engine);
@@ -84,6 +86,8 @@ void fsh_engine_input_done(struct fsh_call_input *input);
 
 /* ---- exchange.c */
 
+enum fsh_exchange_kind fsh_engine_kind_of(enum fsh_errand errand);
+
 /* Sends what the core asks for. FRESHET_OK, or a status of this machine: nothing was sent. */
 int fsh_engine_send(struct fsh_active *active, uint64_t ticket, enum fsh_errand errand);
 
@@ -96,6 +100,27 @@ void fsh_engine_request_free(struct fsh_request *request);
 
 /* Records why an exchange granted nothing, for the callers' errors. */
 void fsh_engine_failure(struct fsh_active *active, int http, const char *code, const char *detail);
+
+/* The same for one, which is no longer wanted. */
+void fsh_engine_give_up(struct fsh_request *request);
+
+/* ---- count.c */
+
+void fsh_engine_count_store(struct fsh_store_meter *meter, struct fsh_mono asked_at,
+                            struct fsh_mono now, int status);
+
+/* `outcome` as in struct fsh_meter. */
+void fsh_engine_count_exchange(const struct fsh_request *request, unsigned outcome);
+void fsh_engine_count_note(struct fsh_active *active, enum fsh_note_kind note, int status,
+                           struct fsh_mono now);
+
+/* `before` was in force, `token` is; NULL for none. */
+void fsh_engine_count_token(struct fsh_session *session, const struct fsh_token *before,
+                            const struct fsh_token *token);
+void fsh_engine_count_session(struct fsh_active *active);
+
+/* It is no longer open. */
+void fsh_engine_count_end(struct fsh_session *session);
 
 /* ---- credentials.c */
 

@@ -143,6 +143,7 @@ static void end(struct fsh_session *session)
     if (!session->resting)
         active_free(session->active);
     credentials_free(session->credentials);
+    fsh_engine_count_end(session);
     fsh_token_unref(session->token);
     session->token = NULL;
     if (engine->io.closed)
@@ -198,8 +199,7 @@ static void close_calls(struct fsh_active *active)
         struct fsh_call *call = request->call;
 
         if (call) {
-            active->session->engine->io.cancel(active->session->engine->io.data, request);
-            fsh_engine_request_free(request);
+            fsh_engine_give_up(request);
             fsh_engine_finish(call, FRESHET_ECLOSED, -1);
         }
         request = next;
@@ -273,14 +273,18 @@ void fsh_engine_unauthorized(struct fsh_session *session, uint64_t generation)
     /* Late reports end nothing, and ten thousand of one generation are one (rule 3): only the first
      * report of the token in force goes to the engine. */
     if (!fsh_engine_view(session, &generation_in_force, &token) ||
-        generation != generation_in_force)
+        generation != generation_in_force) {
+        fsh_engine_add(&session->engine->meter.late_401s);
         return;
+    }
     /* The next token may be in force by now, and reported by others: that is not to be undone. */
     before = atomic_load(&session->reported);
     while (before < generation &&
            !atomic_compare_exchange_weak(&session->reported, &before, generation)) {
         /* Somebody was faster. */
     }
+    if (before >= generation)
+        fsh_engine_add(&session->engine->meter.repeated_401s);
     if (before == 0)
         say(session);
 }
