@@ -6,12 +6,32 @@
 
 #include <freshet/status.h>
 
-void fsh_engine_count_store(struct fsh_store_meter *meter, struct fsh_mono asked_at,
-                            struct fsh_mono now, int status)
+static void count_use(struct fsh_use_meter *meter, atomic_int_fast64_t *failed_at,
+                      struct fsh_mono asked_at, struct fsh_mono now, int status)
 {
+    bool failed = status == FRESHET_ESTORE;
+
     fsh_engine_observe(&meter->latency, &fsh_engine_latency_bounds, fsh_mono_until(asked_at, now));
-    if (status != FRESHET_OK)
+    if (failed)
         fsh_engine_add(&meter->failures);
+    atomic_store_explicit(failed_at, failed ? now.ms : 0, memory_order_relaxed);
+}
+
+void fsh_engine_count_secrets(struct fsh_engine *engine, const struct fsh_store_op *op,
+                              struct fsh_mono asked_at, struct fsh_mono now)
+{
+    struct fsh_meter *meter = &engine->meter;
+
+    count_use(&meter->secrets[op->change.kind], &meter->secrets_failed_at, asked_at, now,
+              op->status);
+}
+
+void fsh_engine_count_tokens(struct fsh_engine *engine, const struct fsh_cache_op *op,
+                             struct fsh_mono asked_at, struct fsh_mono now)
+{
+    struct fsh_meter *meter = &engine->meter;
+
+    count_use(&meter->tokens[op->kind], &meter->tokens_failed_at, asked_at, now, op->status);
 }
 
 void fsh_engine_count_exchange(const struct fsh_request *request, unsigned outcome)
@@ -106,6 +126,11 @@ void fsh_engine_count_token(struct fsh_session *session, const struct fsh_token 
                                   token->lifetime_ms);
 }
 
+static uint8_t mark_of(const struct fsh_session *session)
+{
+    return atomic_load_explicit(&session->metered, memory_order_relaxed);
+}
+
 void fsh_engine_count_session(struct fsh_active *active)
 {
     const struct fsh_core *core = &active->core;
@@ -115,13 +140,13 @@ void fsh_engine_count_session(struct fsh_active *active)
     uint8_t mark = fsh_engine_meter_mark(session->policy->service, state,
                                          core->challenge != 0 || core->record.parked != 0);
 
-    fsh_engine_meter_session(&session->engine->meter, session->metered, mark);
-    session->metered = mark;
+    fsh_engine_meter_session(&session->engine->meter, mark_of(session), mark);
+    atomic_store_explicit(&session->metered, mark, memory_order_relaxed);
 }
 
 void fsh_engine_count_end(struct fsh_session *session)
 {
     fsh_engine_count_token(session, session->token, NULL);
-    fsh_engine_meter_session(&session->engine->meter, session->metered, 0);
-    session->metered = 0;
+    fsh_engine_meter_session(&session->engine->meter, mark_of(session), 0);
+    atomic_store_explicit(&session->metered, 0, memory_order_relaxed);
 }

@@ -45,8 +45,7 @@ static void store_run(struct fsh_post *post)
     struct fsh_effects fx;
 
     FSH_FAULT("engine-stored", use->op.change.kind);
-    fsh_engine_count_store(&engine->meter.secrets[use->op.change.kind], use->asked_at, now.mono,
-                           use->op.status);
+    fsh_engine_count_secrets(engine, &use->op, use->asked_at, now.mono);
     fx.count = 0;
     if (use->ticket == active->core.ticket && use->op.status == FRESHET_OK &&
         use->op.change.kind == FSH_CHANGE_LEASE && use->op.verdict == FSH_VERDICT_DONE) {
@@ -106,8 +105,7 @@ static void cache_run(struct fsh_post *post)
                 token->incarnation == active->core.record.incarnation &&
                 token->sent_at.boot == engine->io.boot;
 
-    fsh_engine_count_store(&engine->meter.tokens[use->op.kind], use->asked_at, now.mono,
-                           use->op.status);
+    fsh_engine_count_tokens(engine, &use->op, use->asked_at, now.mono);
     fx.count = 0;
     if (use->op.kind == FSH_CACHE_GET) {
         struct fsh_mono sent_at = {good ? token->sent_at.ms : 0};

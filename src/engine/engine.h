@@ -217,8 +217,8 @@ struct fsh_session {
 
     bool resting : 1;
     bool closing : 1;
-    atomic_bool closed; /* the owner's mark */
-    uint8_t metered;    /* what it counts as: fsh_engine_meter_mark */
+    atomic_bool closed;   /* the owner's mark */
+    atomic_uchar metered; /* what it counts as: fsh_engine_meter_mark */
     uint32_t number;
     atomic_uint references;
     struct fsh_counters counters;

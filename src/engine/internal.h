@@ -106,8 +106,10 @@ void fsh_engine_give_up(struct fsh_request *request);
 
 /* ---- count.c */
 
-void fsh_engine_count_store(struct fsh_store_meter *meter, struct fsh_mono asked_at,
-                            struct fsh_mono now, int status);
+void fsh_engine_count_secrets(struct fsh_engine *engine, const struct fsh_store_op *op,
+                              struct fsh_mono asked_at, struct fsh_mono now);
+void fsh_engine_count_tokens(struct fsh_engine *engine, const struct fsh_cache_op *op,
+                             struct fsh_mono asked_at, struct fsh_mono now);
 
 /* `outcome` as in struct fsh_meter. */
 void fsh_engine_count_exchange(const struct fsh_request *request, unsigned outcome);

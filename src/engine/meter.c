@@ -29,6 +29,15 @@ void fsh_engine_meter_session(struct fsh_meter *meter, uint8_t before, uint8_t n
         atomic_fetch_add_explicit(place(meter, now), 1, memory_order_relaxed);
 }
 
+bool fsh_engine_meter_read(uint8_t mark, enum fsh_meter_state *ret_state, bool *ret_challenged)
+{
+    if (mark == 0)
+        return false;
+    *ret_state = (mark - 1u) / 2 % FSH_METER_STATES;
+    *ret_challenged = (mark - 1u) % 2 != 0;
+    return true;
+}
+
 void fsh_engine_meter_note(struct fsh_meter *meter, enum fsh_note_kind note, int status)
 {
     if (note >= FSH_NOTE_KINDS)

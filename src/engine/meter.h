@@ -84,7 +84,7 @@ enum fsh_meter_flight { FSH_METER_REFRESH, FSH_METER_SIGN_IN, FSH_METER_FLIGHTS 
 #define FSH_METER_CACHES  (FSH_CACHE_DROP + 1)
 #define FSH_METER_REASONS 64 /* a status is above its negative */
 
-struct fsh_store_meter {
+struct fsh_use_meter {
     struct fsh_histogram latency;
     atomic_uint_fast64_t failures;
 };
@@ -93,8 +93,11 @@ struct fsh_meter {
     atomic_uint_fast64_t exchanges[FSH_EXCHANGE_KINDS][FSH_METER_OUTCOMES];
     struct fsh_histogram exchange[FSH_EXCHANGE_KINDS]; /* of those that were answered */
     struct fsh_histogram flight[FSH_METER_FLIGHTS];    /* from its begin to its outcome */
-    struct fsh_store_meter secrets[FSH_METER_CHANGES];
-    struct fsh_store_meter tokens[FSH_METER_CACHES];
+    struct fsh_use_meter secrets[FSH_METER_CHANGES];
+    struct fsh_use_meter tokens[FSH_METER_CACHES];
+    /* CLOCK_BOOTTIME when a store could not be used; 0: its last use was good. */
+    atomic_int_fast64_t secrets_failed_at;
+    atomic_int_fast64_t tokens_failed_at;
     atomic_uint_fast64_t waited;                   /* callers who waited */
     atomic_uint_fast64_t coalesced;                /* ... for what was under way already */
     atomic_uint_fast64_t ended[FSH_METER_REASONS]; /* and signed out */
@@ -117,6 +120,9 @@ void fsh_engine_meter_session(struct fsh_meter *meter, uint8_t before, uint8_t n
 
 /* A number for what a session counts as, never 0. */
 uint8_t fsh_engine_meter_mark(bool service, enum fsh_meter_state state, bool challenged);
+
+/* What a mark stands for; false for 0. */
+bool fsh_engine_meter_read(uint8_t mark, enum fsh_meter_state *ret_state, bool *ret_challenged);
 
 /* A note of the ledger. */
 void fsh_engine_meter_note(struct fsh_meter *meter, enum fsh_note_kind note, int status);

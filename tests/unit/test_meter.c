@@ -39,16 +39,22 @@ static void a_session_is_counted_where_it_is(void **state)
 {
     struct fsh_meter *meter = calloc(1, sizeof(*meter));
     uint8_t marks[2 * FSH_METER_STATES * 2];
+    enum fsh_meter_state state_read;
+    bool challenged_read;
     unsigned count = 0;
 
     (void)state;
     assert_non_null(meter);
+    assert_false(fsh_engine_meter_read(0, &state_read, &challenged_read));
     for (unsigned service = 0; service < 2; service++) {
         for (unsigned phase = 0; phase < FSH_METER_STATES; phase++) {
             for (unsigned challenged = 0; challenged < 2; challenged++) {
                 uint8_t mark = fsh_engine_meter_mark(service, phase, challenged);
 
                 assert_int_not_equal(mark, 0);
+                assert_true(fsh_engine_meter_read(mark, &state_read, &challenged_read));
+                assert_int_equal(state_read, phase);
+                assert_int_equal(challenged_read, challenged);
                 for (unsigned i = 0; i < count; i++)
                     assert_int_not_equal(mark, marks[i]);
                 marks[count] = mark;
