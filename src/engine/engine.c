@@ -150,6 +150,7 @@ static int use_cache(struct fsh_active *active, enum fsh_cache_kind kind, uint64
     use->ticket = ticket;
     use->op.done = cache_done;
     use->op.session = active->session->name;
+    use->op.session_key = fsh_engine_session_key(active->session);
     use->op.kind = kind;
     use->op.token = token;
     use->op.generation = generation;
@@ -175,6 +176,7 @@ static int use_store(struct fsh_active *active, uint64_t ticket, const struct fs
     use->ticket = ticket;
     use->op.done = store_done;
     use->op.session = active->session->name;
+    use->op.session_key = fsh_engine_session_key(active->session);
     use->op.change = *change;
     use->op.now = (struct fsh_stamp){fsh_engine_now(active->session->engine).mono.ms,
                                      active->session->engine->io.boot};

@@ -140,6 +140,7 @@ struct fsh_counters {
 
 struct fsh_session_options {
     const char *name;
+    const unsigned char *session_key; /* FSH_SESSION_KEY bytes, copied; or NULL */
     size_t size; /* of the owner's struct, which begins with a struct fsh_session; 0: of that */
     bool service;
     bool background;
@@ -217,6 +218,7 @@ struct fsh_session {
 
     bool resting : 1;
     bool closing : 1;
+    bool keyed : 1;       /* a session key stands before the name, until the engine's end of it */
     atomic_bool closed;   /* the owner's mark */
     atomic_uchar metered; /* what it counts as: fsh_engine_meter_mark */
     uint32_t number;

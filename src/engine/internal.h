@@ -49,6 +49,12 @@ void fsh_engine_forget(struct fsh_active *active);
 
 /* ---- session.c */
 
+/* What its owner's secrets are sealed with besides; NULL for none. */
+static inline const unsigned char *fsh_engine_session_key(const struct fsh_session *session)
+{
+    return session->keyed ? (const unsigned char *)session->name - FSH_SESSION_KEY : NULL;
+}
+
 /* NULL at rest. */
 static inline struct fsh_active *fsh_engine_active(const struct fsh_session *session)
 {

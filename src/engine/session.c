@@ -133,6 +133,15 @@ static void credentials_free(const struct fsh_credentials *credentials)
     free(own.free);
 }
 
+static void wipe_key(struct fsh_session *session)
+{
+    size_t name = (size_t)(session->name - (const char *)session);
+
+    if (session->keyed)
+        fsh_base_wipe((char *)session + name - FSH_SESSION_KEY, FSH_SESSION_KEY);
+    session->keyed = false;
+}
+
 static void end(struct fsh_session *session)
 {
     struct fsh_engine *engine = session->engine;
@@ -144,6 +153,7 @@ static void end(struct fsh_session *session)
         active_free(session->active);
     credentials_free(session->credentials);
     fsh_engine_count_end(session);
+    wipe_key(session);
     fsh_token_unref(session->token);
     session->token = NULL;
     if (engine->io.closed)
@@ -440,18 +450,22 @@ static const struct fsh_credentials *take_credentials(struct fsh_credentials *cr
     return own;
 }
 
-/* The session with its name behind it; the owner's part is zero. */
+/* The session with its key, if any, and its name behind it; the owner's part is zero. */
 static struct fsh_session *session_new(struct fsh_engine *engine,
                                        struct fsh_session_options *options)
 {
     size_t size = options->size ? options->size : sizeof(struct fsh_session);
+    size_t key = options->session_key ? FSH_SESSION_KEY : 0;
     size_t name = strlen(options->name) + 1;
-    struct fsh_session *session = calloc(1, size + name);
+    struct fsh_session *session = calloc(1, size + key + name);
 
     if (!session)
         return NULL;
     session->engine = engine;
-    session->name = memcpy((char *)session + size, options->name, name);
+    if (key)
+        memcpy((char *)session + size, options->session_key, key);
+    session->keyed = key != 0;
+    session->name = memcpy((char *)session + size + key, options->name, name);
     session->post.run = said;
     atomic_init(&session->references, 1);
     session->policy = policy_of(engine, options);
@@ -461,6 +475,7 @@ static struct fsh_session *session_new(struct fsh_engine *engine,
         return session;
     if (session->active)
         active_free(session->active);
+    wipe_key(session);
     free(session);
     return NULL;
 }

@@ -197,10 +197,11 @@ static int start(struct freshet *freshet, const struct freshet_options *options,
 
 static void release(struct freshet *freshet)
 {
-    if (freshet->secrets)
-        freshet->secrets->ops->close(freshet->secrets);
+    /* What ends in the token cache may yet go on in the secret store (lib/labels.c). */
     if (freshet->tokens)
         freshet->tokens->ops->close(freshet->tokens);
+    if (freshet->secrets)
+        freshet->secrets->ops->close(freshet->secrets);
     fsh_lib_events_done(&freshet->events);
     fsh_lib_origins_unref(freshet->origins);
     alive_free(freshet->alive);
@@ -224,6 +225,7 @@ int freshet_open(const struct freshet_options *options, struct freshet **ret_fre
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     freshet->events.fd = -1;
     freshet->threshold_ms = known.threshold_ms;
+    freshet->boot = fsh_clock_boot();
     status = start(freshet, &known, error);
     if (status != FRESHET_OK) {
         release(freshet);

@@ -46,6 +46,7 @@ struct freshet {
     struct fsh_secret_store *secrets;
     struct fsh_token_cache *tokens;
     int64_t threshold_ms;
+    uint64_t boot; /* as fsh_clock_boot */
     struct fsh_events events;
 };
 
@@ -123,6 +124,15 @@ void fsh_lib_tell(uint64_t generation, const struct fsh_freshness *token, struct
 
 /* Whether this is a child of fork(2) of the process that made the queue. */
 bool fsh_lib_queue_forked(const struct freshet_queue *queue);
+
+/* Takes an operation of the queue that is no session's call, and that cannot be called off. As
+ * freshet_sign_in_async. */
+int fsh_lib_operation_begin(struct freshet_queue *queue, freshet_done_fn *done, void *data,
+                            struct freshet_operation **ret_operation, struct freshet_error *error);
+
+/* Its end: `done` is told the status, with `why` (one sentence, or "" for the status's). Any
+ * thread. */
+void fsh_lib_operation_end(struct freshet_operation *operation, int status, const char *why);
 
 /* ---- events.c */
 

@@ -140,6 +140,7 @@ int freshet_session_open(struct freshet *freshet, const char *name,
         return status;
     opening.options = (struct fsh_session_options){
         .name = name,
+        .session_key = known.session_key,
         .size = sizeof(struct freshet_session),
         .service = known.kind == FRESHET_SERVICE,
         .background = !known.on_demand,

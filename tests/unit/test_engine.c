@@ -506,6 +506,35 @@ static void a_session_at_rest_is_refreshed_and_rests_again(void **state)
     teardown(&world);
 }
 
+/* By a refresh that was refused, and by a 401: its record says what callers are told. */
+static void a_session_that_has_ended_comes_to_rest(void **state)
+{
+    struct fsh_call call = {.kind = FSH_CALL_ENSURE, .deadline = {0}};
+    struct world world;
+
+    (void)state;
+    for (unsigned reported = 0; reported < 2; reported++) {
+        setup_at_rest(&world);
+        if (reported) {
+            fsh_engine_unauthorized(world.session, generation_in_force(&world));
+            run_posts(&world);
+        } else {
+            world.mono.ms += INT64_C(3600) * 1000;
+            begin(&world, &call);
+            run_posts(&world);
+            answer(&world, 401, "{}");
+        }
+        pass(&world, 0);
+        assert_true(world.session->resting);
+        world.status = FRESHET_OK;
+        begin(&world, &call);
+        assert_int_equal(world.status, FRESHET_EENDED);
+        pass(&world, 0);
+        assert_true(world.session->resting);
+        teardown(&world);
+    }
+}
+
 static void a_failure_is_kept_until_it_is_made_good(void **state)
 {
     struct fsh_call call = {.kind = FSH_CALL_ENSURE, .deadline = {0}};
@@ -813,6 +842,7 @@ int main(void)
         cmocka_unit_test(a_sign_in_that_is_given_up_was_not_refused),
         cmocka_unit_test(a_session_at_rest_serves_and_rests_again),
         cmocka_unit_test(a_session_at_rest_is_refreshed_and_rests_again),
+        cmocka_unit_test(a_session_that_has_ended_comes_to_rest),
         cmocka_unit_test(a_failure_is_kept_until_it_is_made_good),
         cmocka_unit_test(who_calls_without_memory_is_told),
         cmocka_unit_test(a_report_without_memory_is_not_lost),
