@@ -2,7 +2,7 @@
 
 /* The main job, shown on the terminal and checked against what the devserver counted. */
 
-#include "devclient.h"
+#include "demo.h"
 
 #include <freshet/curl.h>
 #include <freshet/freshet.h>
@@ -18,20 +18,9 @@
 
 #define THREADS      20
 #define TRANSFERS    20
-#define PASSWORD     "demo-password-not-secret"
 #define NEW_PASSWORD "another-Demo-Password-1"
 
-struct demo {
-    struct devclient dev;
-    struct freshet *freshet;
-    struct freshet_session *service;
-    struct freshet_session *person;
-    char password_file[32];
-    int64_t began_ms;
-    unsigned failed;
-};
-
-static int64_t now_ms(void)
+int64_t demo_now_ms(void)
 {
     struct timespec now;
 
@@ -39,7 +28,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void sleep_ms(int64_t ms)
+void demo_sleep_ms(int64_t ms)
 {
     struct timespec pause = {ms / 1000, (ms % 1000) * 1000000};
 
@@ -49,14 +38,13 @@ static void sleep_ms(int64_t ms)
 
 /* ---- saying what was expected and what was ------------------------------------------------ */
 
-static void act(const char *title)
+void demo_act(const char *title)
 {
     printf("\n%s\n", title);
     (void)fflush(stdout);
 }
 
-__attribute__((format(printf, 3, 4))) static void check(struct demo *demo, bool good,
-                                                        const char *format, ...)
+void demo_check(struct demo *demo, bool good, const char *format, ...)
 {
     va_list args;
 
@@ -69,7 +57,7 @@ __attribute__((format(printf, 3, 4))) static void check(struct demo *demo, bool 
     demo->failed += !good;
 }
 
-static long counter(struct demo *demo, const char *name)
+long demo_counter(struct demo *demo, const char *name)
 {
     return devclient_counter(&demo->dev, name);
 }
@@ -77,17 +65,17 @@ static long counter(struct demo *demo, const char *name)
 static void check_status(struct demo *demo, const char *what, int expected, int got,
                          const struct freshet_error *error)
 {
-    check(demo, expected == got, "%s: expected %s, got %s%s%s", what, freshet_status_name(expected),
-          freshet_status_name(got), expected == got ? "" : ": ",
-          expected == got ? "" : error->message);
+    demo_check(demo, expected == got, "%s: expected %s, got %s%s%s", what,
+               freshet_status_name(expected), freshet_status_name(got), expected == got ? "" : ": ",
+               expected == got ? "" : error->message);
 }
 
-static void control(struct demo *demo, const char *method, const char *path, const char *body)
+void demo_control(struct demo *demo, const char *method, const char *path, const char *body)
 {
     long status = devclient_send(&demo->dev, method, path, body, NULL, 0);
 
     if (status < 200 || status > 299)
-        check(demo, false, "the devserver refuses %s %s: %ld", method, path, status);
+        demo_check(demo, false, "the devserver refuses %s %s: %ld", method, path, status);
 }
 
 /* ---- calling the API ----------------------------------------------------------------------- */
@@ -172,7 +160,7 @@ static long run_loop(struct demo *demo, long *ret_before_other)
     struct freshet_multi *multi = NULL;
     struct freshet_multi_message message;
     CURL *other = easy_new(demo);
-    int64_t until = now_ms() + 10000;
+    int64_t until = demo_now_ms() + 10000;
     long answered = 0;
     int running;
 
@@ -182,7 +170,7 @@ static long run_loop(struct demo *demo, long *ret_before_other)
     for (int i = 0; i < TRANSFERS; i++)
         (void)freshet_multi_add(multi, demo->person, easy_new(demo), NULL, NULL);
     (void)freshet_multi_add(multi, demo->service, other, NULL, NULL);
-    while (freshet_multi_count(multi) > 0 && now_ms() < until) {
+    while (freshet_multi_count(multi) > 0 && demo_now_ms() < until) {
         struct curl_waitfd extra = {.fd = freshet_multi_fd(multi), .events = CURL_WAIT_POLLIN};
 
         (void)curl_multi_poll(curl, &extra, 1, 1000, NULL);
@@ -204,7 +192,7 @@ static void until_unusable(struct freshet_session *session)
     struct freshet_session_status status;
 
     while (freshet_session_status(session, &status, NULL) == FRESHET_OK && status.usable)
-        sleep_ms(status.freshness.usable_ms + 1);
+        demo_sleep_ms(status.freshness.usable_ms + 1);
 }
 
 /* ---- the acts ------------------------------------------------------------------------------ */
@@ -219,7 +207,7 @@ static void open_all(struct demo *demo)
     struct freshet_error error = {0};
     int status;
 
-    act("1. A service and a person sign in");
+    demo_act("1. A service and a person sign in");
     if (fd < 0 || write(fd, PASSWORD "\n", sizeof(PASSWORD)) != sizeof(PASSWORD) || close(fd) != 0)
         abort();
     options.url = demo->dev.url;
@@ -242,8 +230,8 @@ static void open_all(struct demo *demo)
     check_status(demo, "with a wrong password", FRESHET_ECREDENTIALS, status, &error);
     status = freshet_sign_in(demo->person, "load-1", PASSWORD, 0, &error);
     check_status(demo, "with the right one", FRESHET_OK, status, &error);
-    check(demo, counter(demo, "sign_ins") == 2, "expected 2 sign-ins, the devserver counted %ld",
-          counter(demo, "sign_ins"));
+    demo_check(demo, demo_counter(demo, "sign_ins") == 2,
+               "expected 2 sign-ins, the devserver counted %ld", demo_counter(demo, "sign_ins"));
 }
 
 static void herd_at_expiry(struct demo *demo)
@@ -251,22 +239,24 @@ static void herd_at_expiry(struct demo *demo)
     long before = devclient_refreshes_of(&demo->dev, "load-1");
     long answered;
 
-    act("2. 20 threads call the API when the token has run out");
+    demo_act("2. 20 threads call the API when the token has run out");
     until_unusable(demo->person);
     answered = run_herd(demo);
-    check(demo, answered == THREADS, "expected %d answers, got %ld", THREADS, answered);
-    check(demo, counter(demo, "api_requests") >= THREADS, "the devserver counted %ld API requests",
-          counter(demo, "api_requests"));
-    check(demo, devclient_refreshes_of(&demo->dev, "load-1") == before + 1,
-          "expected one refresh, the devserver counted %ld",
-          devclient_refreshes_of(&demo->dev, "load-1") - before);
-    check(demo,
-          counter(demo, "api_lacking_authorization") == 0 &&
-              counter(demo, "api_lacking_partner") == 0,
-          "expected both headers on every request; without: %ld and %ld",
-          counter(demo, "api_lacking_authorization"), counter(demo, "api_lacking_partner"));
-    check(demo, counter(demo, "api_expired_token") == 0,
-          "expected no expired token at the API; counted %ld", counter(demo, "api_expired_token"));
+    demo_check(demo, answered == THREADS, "expected %d answers, got %ld", THREADS, answered);
+    demo_check(demo, demo_counter(demo, "api_requests") >= THREADS,
+               "the devserver counted %ld API requests", demo_counter(demo, "api_requests"));
+    demo_check(demo, devclient_refreshes_of(&demo->dev, "load-1") == before + 1,
+               "expected one refresh, the devserver counted %ld",
+               devclient_refreshes_of(&demo->dev, "load-1") - before);
+    demo_check(demo,
+               demo_counter(demo, "api_lacking_authorization") == 0 &&
+                   demo_counter(demo, "api_lacking_partner") == 0,
+               "expected both headers on every request; without: %ld and %ld",
+               demo_counter(demo, "api_lacking_authorization"),
+               demo_counter(demo, "api_lacking_partner"));
+    demo_check(demo, demo_counter(demo, "api_expired_token") == 0,
+               "expected no expired token at the API; counted %ld",
+               demo_counter(demo, "api_expired_token"));
 }
 
 static void transfers_at_expiry(struct demo *demo)
@@ -275,21 +265,22 @@ static void transfers_at_expiry(struct demo *demo)
     long before_other;
     long answered;
 
-    act("3. 20 curl-multi transfers when the token has run out: one refresh");
+    demo_act("3. 20 curl-multi transfers when the token has run out: one refresh");
     until_unusable(demo->person);
-    control(demo, "POST", "/_dev/faults",
-            "{\"match\": \"/auth/refresh_token\", \"username\": \"load-1\", \"count\": -1,"
-            " \"kind\": \"latency\", \"ms\": 500}");
+    demo_control(demo, "POST", "/_dev/faults",
+                 "{\"match\": \"/auth/refresh_token\", \"username\": \"load-1\", \"count\": -1,"
+                 " \"kind\": \"latency\", \"ms\": 500}");
     answered = run_loop(demo, &before_other);
-    control(demo, "DELETE", "/_dev/faults", NULL);
-    check(demo, answered == TRANSFERS + 1, "expected %d answers in one loop, got %ld",
-          TRANSFERS + 1, answered);
-    check(demo, devclient_refreshes_of(&demo->dev, "load-1") == before + 1,
-          "expected one refresh, the devserver counted %ld",
-          devclient_refreshes_of(&demo->dev, "load-1") - before);
-    check(demo, before_other == 0,
-          "none blocks the loop: a transfer with a good token, added last, ended before %ld of %d",
-          before_other < 0 ? 0 : TRANSFERS - before_other, TRANSFERS);
+    demo_control(demo, "DELETE", "/_dev/faults", NULL);
+    demo_check(demo, answered == TRANSFERS + 1, "expected %d answers in one loop, got %ld",
+               TRANSFERS + 1, answered);
+    demo_check(demo, devclient_refreshes_of(&demo->dev, "load-1") == before + 1,
+               "expected one refresh, the devserver counted %ld",
+               devclient_refreshes_of(&demo->dev, "load-1") - before);
+    demo_check(
+        demo, before_other == 0,
+        "none blocks the loop: a transfer with a good token, added last, ended before %ld of %d",
+        before_other < 0 ? 0 : TRANSFERS - before_other, TRANSFERS);
 }
 
 static void background(struct demo *demo)
@@ -298,25 +289,25 @@ static void background(struct demo *demo)
     struct freshet_session_status after;
     struct freshet_error error;
     int64_t slowest = 0;
-    int64_t until = now_ms() + 6000;
+    int64_t until = demo_now_ms() + 6000;
     int status = FRESHET_OK;
 
-    act("4. Six seconds of a service whose token lives four: refreshed before anyone notices");
+    demo_act("4. Six seconds of a service whose token lives four: refreshed before anyone notices");
     (void)freshet_session_status(demo->service, &before, NULL);
-    while (now_ms() < until && status == FRESHET_OK) {
-        int64_t began = now_ms();
+    while (demo_now_ms() < until && status == FRESHET_OK) {
+        int64_t began = demo_now_ms();
 
         status = freshet_ensure_fresh(demo->service, NULL, NULL, &error);
-        slowest = now_ms() - began > slowest ? now_ms() - began : slowest;
-        sleep_ms(1);
+        slowest = demo_now_ms() - began > slowest ? demo_now_ms() - began : slowest;
+        demo_sleep_ms(1);
     }
     (void)freshet_session_status(demo->service, &after, NULL);
     check_status(demo, "every call", FRESHET_OK, status, &error);
-    check(demo, after.refreshes - before.refreshes >= 1, "expected a refresh or two, had %llu",
-          (unsigned long long)(after.refreshes - before.refreshes));
-    check(demo, after.waited == before.waited,
-          "expected no caller to wait, had %llu; the slowest call took %lld ms",
-          (unsigned long long)(after.waited - before.waited), (long long)slowest);
+    demo_check(demo, after.refreshes - before.refreshes >= 1, "expected a refresh or two, had %llu",
+               (unsigned long long)(after.refreshes - before.refreshes));
+    demo_check(demo, after.waited == before.waited,
+               "expected no caller to wait, had %llu; the slowest call took %lld ms",
+               (unsigned long long)(after.waited - before.waited), (long long)slowest);
 }
 
 static void challenges(struct demo *demo)
@@ -327,7 +318,7 @@ static void challenges(struct demo *demo)
     char code[16] = "";
     int status;
 
-    act("5. MFA and a new password");
+    demo_act("5. MFA and a new password");
     status = freshet_session_open(demo->freshet, "mfa", NULL, &mfa, &error);
     check_status(demo, "session mfa", FRESHET_OK, status, &error);
     status = freshet_sign_in(mfa, "mfa", PASSWORD, 0, &error);
@@ -337,7 +328,7 @@ static void challenges(struct demo *demo)
     (void)devclient_totp(&demo->dev, "mfa", code);
     status = freshet_answer_mfa(mfa, code, true, 0, &error);
     check_status(demo, "the right code, and remember this device", FRESHET_OK, status, &error);
-    check(demo, call_api(demo, mfa, &error) == 200, "the API answers");
+    demo_check(demo, call_api(demo, mfa, &error) == 200, "the API answers");
     status = freshet_sign_in(mfa, "mfa", PASSWORD, 0, &error);
     check_status(demo, "sign-in again, on the remembered device", FRESHET_OK, status, &error);
 
@@ -347,7 +338,7 @@ static void challenges(struct demo *demo)
     check_status(demo, "sign-in with a first password", FRESHET_ENEWPASSWORD, status, &error);
     status = freshet_answer_new_password(newcomer, NEW_PASSWORD, 0, &error);
     check_status(demo, "the new password", FRESHET_OK, status, &error);
-    check(demo, call_api(demo, newcomer, &error) == 200, "the API answers");
+    demo_check(demo, call_api(demo, newcomer, &error) == 200, "the API answers");
     freshet_session_close(mfa);
     freshet_session_close(newcomer);
 }
@@ -360,28 +351,28 @@ static void outage(struct demo *demo)
     int64_t began;
     int got;
 
-    act("6. The platform's sign-in is down (503); the token in hand carries on");
-    control(demo, "PUT", "/_dev/lifetime", "{\"seconds\": 12}");
+    demo_act("6. The platform's sign-in is down (503); the token in hand carries on");
+    demo_control(demo, "PUT", "/_dev/lifetime", "{\"seconds\": 12}");
     (void)freshet_sign_in(demo->person, "load-1", PASSWORD, 0, &error);
-    control(demo, "POST", "/_dev/faults",
-            "{\"match\": \"/auth/refresh_token\", \"count\": -1, \"kind\": \"status\","
-            " \"status\": 503}");
-    sleep_ms(9200); /* past the threshold of a quarter, before the end of its use */
-    began = now_ms();
+    demo_control(demo, "POST", "/_dev/faults",
+                 "{\"match\": \"/auth/refresh_token\", \"count\": -1, \"kind\": \"status\","
+                 " \"status\": 503}");
+    demo_sleep_ms(9200); /* past the threshold of a quarter, before the end of its use */
+    began = demo_now_ms();
     got = freshet_ensure_fresh(demo->person, NULL, &freshness, &error);
     check_status(demo, "below the threshold, a call", FRESHET_OK, got, &error);
-    check(demo, now_ms() - began < 100, "expected no wait, took %lld ms",
-          (long long)(now_ms() - began));
-    check(demo, call_api(demo, demo->person, &error) == 200, "the API answers");
-    sleep_ms(300);
+    demo_check(demo, demo_now_ms() - began < 100, "expected no wait, took %lld ms",
+               (long long)(demo_now_ms() - began));
+    demo_check(demo, call_api(demo, demo->person, &error) == 200, "the API answers");
+    demo_sleep_ms(300);
     (void)freshet_session_status(demo->person, &status, NULL);
-    check(demo, status.failures >= 1 && status.phase == FRESHET_PHASE_LIVE,
-          "refreshes failed meanwhile (%llu), and nothing was thrown away",
-          (unsigned long long)status.failures);
+    demo_check(demo, status.failures >= 1 && status.phase == FRESHET_PHASE_LIVE,
+               "refreshes failed meanwhile (%llu), and nothing was thrown away",
+               (unsigned long long)status.failures);
     /* While it is down: else a retry may land, and this would await the end of its token. */
     until_unusable(demo->person);
-    control(demo, "DELETE", "/_dev/faults", NULL);
-    control(demo, "PUT", "/_dev/lifetime", "{\"seconds\": 60}");
+    demo_control(demo, "DELETE", "/_dev/faults", NULL);
+    demo_control(demo, "PUT", "/_dev/lifetime", "{\"seconds\": 60}");
     got = freshet_ensure_fresh(demo->person, NULL, NULL, &error);
     check_status(demo, "when it is up again", FRESHET_OK, got, &error);
 }
@@ -389,40 +380,41 @@ static void outage(struct demo *demo)
 static void unauthorized(struct demo *demo)
 {
     struct freshet_error error;
-    long before = counter(demo, "api_401");
+    long before = demo_counter(demo, "api_401");
     int64_t wait;
     int status;
 
-    act("7. The platform revokes the tokens: one 401, passed on once, and signed in anew");
-    control(demo, "POST", "/_dev/revoke", "{\"username\": \"svc-demo\", \"what\": \"all\"}");
-    control(demo, "POST", "/_dev/revoke", "{\"username\": \"load-1\", \"what\": \"all\"}");
-    check(demo, call_api(demo, demo->person, &error) == 401, "ann: the 401 goes to the caller");
+    demo_act("7. The platform revokes the tokens: one 401, passed on once, and signed in anew");
+    demo_control(demo, "POST", "/_dev/revoke", "{\"username\": \"svc-demo\", \"what\": \"all\"}");
+    demo_control(demo, "POST", "/_dev/revoke", "{\"username\": \"load-1\", \"what\": \"all\"}");
+    demo_check(demo, call_api(demo, demo->person, &error) == 401,
+               "ann: the 401 goes to the caller");
     status = freshet_ensure_fresh(demo->person, NULL, NULL, &error);
     check_status(demo, "ann: the session has ended", FRESHET_EENDED, status, &error);
-    check(demo, counter(demo, "api_401") == before + 1,
-          "expected one request answered 401, the devserver counted %ld",
-          counter(demo, "api_401") - before);
+    demo_check(demo, demo_counter(demo, "api_401") == before + 1,
+               "expected one request answered 401, the devserver counted %ld",
+               demo_counter(demo, "api_401") - before);
     status = freshet_sign_in(demo->person, "load-1", PASSWORD, 0, &error);
     check_status(demo, "ann: signs in again", FRESHET_OK, status, &error);
 
-    wait = demo->began_ms + 31000 - now_ms();
+    wait = demo->began_ms + 31000 - demo_now_ms();
     if (wait > 0) {
         printf("  ...     (a service signs in by itself at most once in 30 s: %lld s to go)\n",
                (long long)(wait / 1000));
         (void)fflush(stdout);
-        sleep_ms(wait);
+        demo_sleep_ms(wait);
     }
-    before = counter(demo, "probes");
+    before = demo_counter(demo, "probes");
     if (call_api(demo, demo->service, &error) == 401) {
-        check(demo, true, "billing: the 401 goes to the caller");
-        sleep_ms(500);
-        check(demo, counter(demo, "probes") == before + 1,
-              "billing: expected one probe to confirm it, the devserver counted %ld",
-              counter(demo, "probes") - before);
+        demo_check(demo, true, "billing: the 401 goes to the caller");
+        demo_sleep_ms(500);
+        demo_check(demo, demo_counter(demo, "probes") == before + 1,
+                   "billing: expected one probe to confirm it, the devserver counted %ld",
+                   demo_counter(demo, "probes") - before);
     }
     status = freshet_ensure_fresh(demo->service, NULL, NULL, &error);
     check_status(demo, "billing: signed in anew by itself", FRESHET_OK, status, &error);
-    check(demo, call_api(demo, demo->service, &error) == 200, "billing: the API answers");
+    demo_check(demo, call_api(demo, demo->service, &error) == 200, "billing: the API answers");
 }
 
 static void sign_out(struct demo *demo)
@@ -430,44 +422,47 @@ static void sign_out(struct demo *demo)
     struct freshet_error error;
     int status;
 
-    act("8. Sign-out");
+    demo_act("8. Sign-out");
     status = freshet_sign_out(demo->person, false, &error);
     check_status(demo, "ann", FRESHET_OK, status, &error);
     status = freshet_ensure_fresh(demo->person, NULL, NULL, &error);
     check_status(demo, "a call afterwards", FRESHET_ESIGNEDOUT, status, &error);
-    check(demo, call_api(demo, demo->person, &error) == FRESHET_ESIGNEDOUT,
-          "nothing is sent without a session");
+    demo_check(demo, call_api(demo, demo->person, &error) == FRESHET_ESIGNEDOUT,
+               "nothing is sent without a session");
 }
 
 static void sums(struct demo *demo)
 {
-    act("What the devserver counted in all");
-    check(demo,
-          counter(demo, "api_lacking_authorization") == 0 &&
-              counter(demo, "api_lacking_partner") == 0,
-          "requests lacking a header: %ld, expected 0",
-          counter(demo, "api_lacking_authorization") + counter(demo, "api_lacking_partner"));
-    check(demo, counter(demo, "api_expired_token") == 0, "expired tokens seen: %ld, expected 0",
-          counter(demo, "api_expired_token"));
-    check(demo, counter(demo, "refresh_in_flight_max_per_account") == 1,
-          "refreshes of one account in the air at once: %ld, expected 1",
-          counter(demo, "refresh_in_flight_max_per_account"));
-    printf("  sign-ins %ld, refreshes %ld, API requests %ld\n", counter(demo, "sign_ins"),
-           counter(demo, "refreshes"), counter(demo, "api_requests"));
+    demo_act("What the devserver counted in all");
+    demo_check(demo,
+               demo_counter(demo, "api_lacking_authorization") == 0 &&
+                   demo_counter(demo, "api_lacking_partner") == 0,
+               "requests lacking a header: %ld, expected 0",
+               demo_counter(demo, "api_lacking_authorization") +
+                   demo_counter(demo, "api_lacking_partner"));
+    demo_check(demo, demo_counter(demo, "api_expired_token") == 0,
+               "expired tokens seen: %ld, expected 0", demo_counter(demo, "api_expired_token"));
+    demo_check(demo, demo_counter(demo, "refresh_in_flight_max_per_account") == 1,
+               "refreshes of one account in the air at once: %ld, expected 1",
+               demo_counter(demo, "refresh_in_flight_max_per_account"));
+    printf("  sign-ins %ld, refreshes %ld, API requests %ld\n", demo_counter(demo, "sign_ins"),
+           demo_counter(demo, "refreshes"), demo_counter(demo, "api_requests"));
 }
 
 int main(int argc, char **argv)
 {
-    struct demo demo = {.began_ms = now_ms()};
+    struct demo demo = {.began_ms = demo_now_ms()};
 
-    if (argc != 2) {
-        (void)fprintf(stderr, "usage: freshet-demo URL-OF-A-DEVSERVER\n");
+    if (argc == 5 && strcmp(argv[1], "call") == 0)
+        return demo_keeper_call(argv[2], argv[3], argv[4]);
+    if (argc != 4) {
+        (void)fprintf(stderr, "usage: freshet-demo URL-OF-A-DEVSERVER FRESHETD FOLDER\n");
         return 64;
     }
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     (void)snprintf(demo.dev.url, sizeof(demo.dev.url), "%s", argv[1]);
-    control(&demo, "POST", "/_dev/counters/reset", NULL);
-    control(&demo, "PUT", "/_dev/lifetime", "{\"seconds\": 4}");
+    demo_control(&demo, "POST", "/_dev/counters/reset", NULL);
+    demo_control(&demo, "PUT", "/_dev/lifetime", "{\"seconds\": 4}");
     if (demo.failed == 0)
         open_all(&demo);
     if (demo.failed == 0) {
@@ -478,11 +473,12 @@ int main(int argc, char **argv)
         outage(&demo);
         unauthorized(&demo);
         sign_out(&demo);
+        demo_keeper(&demo, argv[2], argv[3]);
         sums(&demo);
     }
     freshet_close(demo.freshet);
     (void)unlink(demo.password_file);
     printf("\n%s, in %lld s\n", demo.failed ? "FAILED" : "All as expected",
-           (long long)(now_ms() - demo.began_ms) / 1000);
+           (long long)(demo_now_ms() - demo.began_ms) / 1000);
     return demo.failed ? 1 : 0;
 }

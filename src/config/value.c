@@ -289,6 +289,20 @@ static char *in_folder(const char *prefix, const char *path, const char *folder)
     return joined;
 }
 
+/* A file among the credentials that systemd hands to a service. For who has none, such as the
+ * command line on the same configuration, it stays as it is written, and is no file. */
+static char *credential(const char *text)
+{
+    const char *folder = secure_getenv("CREDENTIALS_DIRECTORY");
+    char *joined;
+
+    if (!folder || folder[0] != '/')
+        return strdup(text);
+    return asprintf(&joined, "%s%s", folder, text + strlen(FSH_CONFIG_CREDENTIALS) - 1) < 0
+               ? NULL
+               : joined;
+}
+
 /* ---- all --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -352,6 +366,9 @@ static char *canonical(enum fsh_config_type type, const char *text, const char *
     case FSH_CONFIG_TYPE_BOOLEAN:
         return strdup(among(text, yes) ? "yes" : among(text, no) ? "no" : text);
     case FSH_CONFIG_TYPE_FILE:
+        if (strncmp(text, FSH_CONFIG_CREDENTIALS, strlen(FSH_CONFIG_CREDENTIALS)) == 0)
+            return credential(text);
+        /* fall through */
     case FSH_CONFIG_TYPE_INCLUDE:
     case FSH_CONFIG_TYPE_SOCKET:
         return text[0] == '~' ? strdup(text) : in_folder("", text, folder);

@@ -294,6 +294,37 @@ static void values_are_what_they_must_be(void **state)
     }
 }
 
+static void a_file_may_be_a_credential(void **state)
+{
+    static const struct {
+        const char *folder;
+        const char *text;
+        const char *made;
+    } rows[] = {
+        {"/run/credentials/x", "${CREDENTIALS_DIRECTORY}/store.key",
+         "/run/credentials/x/store.key"},
+        {NULL, "${CREDENTIALS_DIRECTORY}/store.key", "${CREDENTIALS_DIRECTORY}/store.key"},
+        {"here", "${CREDENTIALS_DIRECTORY}/store.key", "${CREDENTIALS_DIRECTORY}/store.key"},
+        {"/run/credentials/x", "${CREDENTIALS_DIRECTORY}", "/etc/freshet/${CREDENTIALS_DIRECTORY}"},
+        {"/run/credentials/x", "$CREDENTIALS_DIRECTORY/k", "/etc/freshet/$CREDENTIALS_DIRECTORY/k"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *expects = NULL;
+        char *made = NULL;
+
+        (void)unsetenv("CREDENTIALS_DIRECTORY");
+        if (rows[i].folder)
+            (void)setenv("CREDENTIALS_DIRECTORY", rows[i].folder, 1);
+        assert_int_equal(fsh_config_value(F, rows[i].text, "/etc/freshet", &made, &expects),
+                         FRESHET_OK);
+        assert_string_equal(made, rows[i].made);
+        free(made);
+    }
+    (void)unsetenv("CREDENTIALS_DIRECTORY");
+}
+
 static void a_socket_has_room_in_its_address(void **state)
 {
     const char *expects = NULL;
@@ -726,6 +757,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_wrong_line_is_named),
         cmocka_unit_test(values_are_what_they_must_be),
+        cmocka_unit_test(a_file_may_be_a_credential),
         cmocka_unit_test(a_socket_has_room_in_its_address),
         cmocka_unit_test(durations_have_units),
         cmocka_unit_test(a_wrong_value_is_told_what_is_expected),
