@@ -11,7 +11,7 @@ static void count_use(struct fsh_use_meter *meter, atomic_int_fast64_t *failed_a
 {
     bool failed = status == FRESHET_ESTORE;
 
-    fsh_engine_observe(&meter->latency, &fsh_engine_latency_bounds, fsh_mono_until(asked_at, now));
+    fsh_base_observe(&meter->latency, &fsh_engine_latency_bounds, fsh_mono_until(asked_at, now));
     if (failed)
         fsh_engine_add(&meter->failures);
     atomic_store_explicit(failed_at, failed ? now.ms : 0, memory_order_relaxed);
@@ -41,8 +41,8 @@ void fsh_engine_count_exchange(const struct fsh_request *request, unsigned outco
 
     fsh_engine_add(&meter->exchanges[request->kind][outcome]);
     if (outcome < FSH_RESULT_LOCAL)
-        fsh_engine_observe(&meter->exchange[request->kind], &fsh_engine_latency_bounds,
-                           fsh_mono_until(request->asked_at, fsh_engine_now(engine).mono));
+        fsh_base_observe(&meter->exchange[request->kind], &fsh_engine_latency_bounds,
+                         fsh_mono_until(request->asked_at, fsh_engine_now(engine).mono));
 }
 
 /* ---- notes ------------------------------------------------------------------------------- */
@@ -77,9 +77,8 @@ static void flight(struct fsh_active *active, enum fsh_note_kind note, struct fs
         active->flight_at = now;
     } else if (active->flying && ends_flight(note)) {
         active->flying = false;
-        fsh_engine_observe(
-            &meter->flight[active->refreshing ? FSH_METER_REFRESH : FSH_METER_SIGN_IN],
-            &fsh_engine_latency_bounds, fsh_mono_until(active->flight_at, now));
+        fsh_base_observe(&meter->flight[active->refreshing ? FSH_METER_REFRESH : FSH_METER_SIGN_IN],
+                         &fsh_engine_latency_bounds, fsh_mono_until(active->flight_at, now));
     }
 }
 

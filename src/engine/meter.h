@@ -2,6 +2,7 @@
 #ifndef FSH_ENGINE_METER_H
 #define FSH_ENGINE_METER_H
 
+#include "base/histogram.h"
 #include "base/time.h"
 #include "core/freshness.h"
 #include "core/record.h"
@@ -17,33 +18,6 @@
 /* What an engine counts of all its sessions, for metrics. Relaxed atomics: written by the engine's
  * thread, but for the 401s, and read by any at any time, so that a reader may find one number a
  * little ahead of another. It has no clock of its own. Zero is its beginning. */
-
-/* ---- histograms -------------------------------------------------------------------------- */
-
-#define FSH_BOUNDS_MAX 16
-
-/* Upper bounds of the buckets, in milliseconds, rising; above the last one there is one more. */
-struct fsh_bounds {
-    unsigned count;
-    int64_t ms[FSH_BOUNDS_MAX];
-};
-
-struct fsh_histogram {
-    atomic_uint_fast64_t buckets[FSH_BOUNDS_MAX + 1]; /* each for itself, not summed up */
-    atomic_uint_fast64_t sum_ms;
-};
-
-static inline void fsh_engine_observe(struct fsh_histogram *histogram,
-                                      const struct fsh_bounds *bounds, int64_t ms)
-{
-    unsigned bucket = 0;
-
-    while (bucket < bounds->count && ms > bounds->ms[bucket])
-        bucket++;
-    atomic_fetch_add_explicit(&histogram->buckets[bucket], 1, memory_order_relaxed);
-    if (ms > 0)
-        atomic_fetch_add_explicit(&histogram->sum_ms, (uint64_t)ms, memory_order_relaxed);
-}
 
 /* Of flights, exchanges and stores: the engine's clock counts milliseconds. */
 extern const struct fsh_bounds fsh_engine_latency_bounds;

@@ -2,7 +2,7 @@
 #ifndef FSH_KEEPER_METRICS_H
 #define FSH_KEEPER_METRICS_H
 
-#include "engine/meter.h"
+#include "base/histogram.h"
 #include "keeper/request.h"
 
 #include <stdio.h>
@@ -38,7 +38,7 @@ extern const struct fsh_bounds fsh_metrics_left_bounds;
 static inline void fsh_metrics_used(struct fsh_metrics *metrics, int64_t usable_ms)
 {
     if (metrics)
-        fsh_engine_observe(&metrics->left, &fsh_metrics_left_bounds, usable_ms);
+        fsh_base_observe(&metrics->left, &fsh_metrics_left_bounds, usable_ms);
 }
 
 /* A request was answered; `route` NULL when it has none. */

@@ -2,7 +2,7 @@
 #ifndef FSH_KEEPER_OPENMETRICS_H
 #define FSH_KEEPER_OPENMETRICS_H
 
-#include "engine/meter.h"
+#include "base/histogram.h"
 
 #include <stdio.h>
 

@@ -27,7 +27,7 @@ static void a_value_falls_into_the_bucket_of_its_bound(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct fsh_histogram one = {0};
 
-        fsh_engine_observe(&one, &bounds, rows[i].value);
+        fsh_base_observe(&one, &bounds, rows[i].value);
         for (unsigned bucket = 0; bucket <= bounds.count; bucket++)
             assert_int_equal(atomic_load(&one.buckets[bucket]), bucket == rows[i].bucket);
         sum = rows[i].value > 0 ? (uint64_t)rows[i].value : 0;
