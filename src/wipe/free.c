@@ -15,14 +15,17 @@
 void __libc_free(void *ptr);
 void *__libc_realloc(void *ptr, size_t size);
 
-void free(void *ptr)
+/* Whatever the program is built with: the libraries must find them. */
+#define EXPORTED __attribute__((visibility("default")))
+
+EXPORTED void free(void *ptr)
 {
     if (ptr)
         explicit_bzero(ptr, malloc_usable_size(ptr));
     __libc_free(ptr);
 }
 
-void *realloc(void *ptr, size_t size)
+EXPORTED void *realloc(void *ptr, size_t size)
 {
     size_t has = malloc_usable_size(ptr);
     void *larger;
