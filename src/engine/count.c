@@ -82,29 +82,27 @@ static void flight(struct fsh_active *active, enum fsh_note_kind note, struct fs
     }
 }
 
-static _Atomic uint32_t *counter(struct fsh_counters *counters, enum fsh_note_kind note)
+static void add(_Atomic uint32_t *counter)
 {
-    switch (note) {
-    case FSH_NOTE_REFRESHED:
-        return &counters->refreshes;
-    case FSH_NOTE_SIGNED_IN:
-        return &counters->sign_ins;
-    case FSH_NOTE_FAILED:
-        return &counters->failures;
-    case FSH_NOTE_ENDED:
-        return &counters->ended;
-    default:
-        return NULL;
-    }
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static void count_own(struct fsh_counters *counters, enum fsh_note_kind note)
+{
+    if (note == FSH_NOTE_REFRESHED)
+        add(&counters->refreshes);
+    else if (note == FSH_NOTE_SIGNED_IN)
+        add(&counters->sign_ins);
+    else if (note == FSH_NOTE_FAILED)
+        add(&counters->failures);
+    else if (note == FSH_NOTE_ENDED)
+        add(&counters->ended);
 }
 
 void fsh_engine_count_note(struct fsh_active *active, enum fsh_note_kind note, int status,
                            struct fsh_mono now)
 {
-    _Atomic uint32_t *own = counter(&active->session->counters, note);
-
-    if (own)
-        atomic_fetch_add_explicit(own, 1, memory_order_relaxed);
+    count_own(&active->session->counters, note);
     fsh_engine_meter_note(&active->session->engine->meter, note, status);
     flight(active, note, now);
 }

@@ -366,8 +366,14 @@ void fsh_events_free(struct fsh_events_hub *hub)
 
 void fsh_events_drain(struct fsh_events_hub *hub)
 {
-    while (!LIST_EMPTY(&hub->readers))
-        end(LIST_FIRST(&hub->readers), "");
+    struct reader *reader = LIST_FIRST(&hub->readers);
+
+    while (reader) {
+        struct reader *next = LIST_NEXT(reader, in_hub);
+
+        end(reader, "");
+        reader = next;
+    }
 }
 
 void fsh_events_counts(const struct fsh_events_hub *hub, struct fsh_events_counts *ret_counts)

@@ -7,6 +7,7 @@
 #include "keeper/openmetrics.h"
 #include "lib/glance.h"
 
+#include <ctype.h>
 #include <freshet/status.h>
 #include <string.h>
 
@@ -215,7 +216,7 @@ static void reason_of(int status, char ret_reason[32])
     if (strncmp(name, "FRESHET_E", 9) == 0)
         name += 9;
     for (; name[len] && len < 31; len++)
-        ret_reason[len] = name[len] >= 'A' && name[len] <= 'Z' ? (char)(name[len] + 32) : name[len];
+        ret_reason[len] = (char)tolower((unsigned char)name[len]);
     ret_reason[len] = '\0';
 }
 
