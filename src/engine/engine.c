@@ -184,18 +184,16 @@ static int use_store(struct fsh_active *active, uint64_t ticket, const struct fs
 
 /* ---- effects ----------------------------------------------------------------------------- */
 
-/* The flight that a poke led to is over. */
-static void unheed(struct fsh_active *active)
+void fsh_engine_unheed(struct fsh_session *session)
 {
     unsigned char heeded = FSH_POKE_HEEDED;
 
-    (void)atomic_compare_exchange_strong(&active->session->poked, &heeded, FSH_POKE_NONE);
+    (void)atomic_compare_exchange_strong(&session->poked, &heeded, FSH_POKE_NONE);
 }
 
-static void put_in_force(struct fsh_active *active, struct fsh_token *token)
+void fsh_engine_put_in_force(struct fsh_session *session, struct fsh_token *token,
+                             struct fsh_mono sent_at, int64_t lifetime_ms)
 {
-    const struct fsh_freshness *times = &active->core.token;
-    struct fsh_session *session = active->session;
     struct fsh_token *before;
 
     (void)pthread_mutex_lock(fsh_engine_lock(session));
@@ -203,9 +201,16 @@ static void put_in_force(struct fsh_active *active, struct fsh_token *token)
     session->token = token;
     (void)pthread_mutex_unlock(fsh_engine_lock(session));
     fsh_token_unref(before);
-    fsh_view_write(&session->view, token ? token->generation : 0, times->sent_at,
-                   fsh_mono_until(times->sent_at, times->expires_at));
-    unheed(active);
+    fsh_view_write(&session->view, token ? token->generation : 0, sent_at, lifetime_ms);
+    fsh_engine_unheed(session);
+}
+
+static void put_in_force(struct fsh_active *active, struct fsh_token *token)
+{
+    const struct fsh_freshness *times = &active->core.token;
+
+    fsh_engine_put_in_force(active->session, token, times->sent_at,
+                            fsh_mono_until(times->sent_at, times->expires_at));
 }
 
 static void withdraw(struct fsh_active *active)
@@ -224,21 +229,21 @@ void fsh_engine_forget(struct fsh_active *active)
     active->made = NULL;
     if (active->core.challenge == 0)
         fsh_base_secret_done(&active->challenge_session);
-    unheed(active);
+    fsh_engine_unheed(active->session);
 }
 
-static void count(struct fsh_active *active, enum fsh_note_kind note)
+static void count(struct fsh_session *session, enum fsh_note_kind note)
 {
     _Atomic uint32_t *counter = NULL;
 
     if (note == FSH_NOTE_REFRESHED)
-        counter = &active->session->counters.refreshes;
+        counter = &session->counters.refreshes;
     else if (note == FSH_NOTE_SIGNED_IN)
-        counter = &active->session->counters.sign_ins;
+        counter = &session->counters.sign_ins;
     else if (note == FSH_NOTE_FAILED)
-        counter = &active->session->counters.failures;
+        counter = &session->counters.failures;
     else if (note == FSH_NOTE_ENDED)
-        counter = &active->session->counters.ended;
+        counter = &session->counters.ended;
     if (counter)
         atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
@@ -257,29 +262,31 @@ static void keep_note(const struct fsh_session *session, const struct fsh_ledger
         .times = entry->times,
     };
 
-    if (!store->ops->note || entry->note == FSH_NOTE_OPENED || entry->note == FSH_NOTE_ADOPTED)
+    if (!store || !store->ops->note || entry->note == FSH_NOTE_OPENED ||
+        entry->note == FSH_NOTE_ADOPTED)
         return;
     (void)snprintf(row.name, sizeof(row.name), "%s", fsh_engine_note_name(entry->note));
     store->ops->note(store, session->name, &row);
 }
 
-static void write_note(struct fsh_active *active, const struct fsh_effect *effect)
+void fsh_engine_note(struct fsh_session *session, enum fsh_note_kind note, int status,
+                     int64_t value)
 {
-    struct fsh_engine *engine = active->session->engine;
+    struct fsh_engine *engine = session->engine;
     struct fsh_now now = fsh_engine_now(engine);
     struct fsh_ledger_entry entry = {
-        .session = active->session->number,
+        .session = session->number,
         .mono = now.mono,
         .wall = now.wall,
-        .note = effect->note.note,
-        .status = effect->note.status,
-        .value = effect->note.value,
+        .note = note,
+        .status = status,
+        .value = value,
     };
 
-    count(active, effect->note.note);
+    count(session, note);
     if (fsh_engine_ledger_write(&engine->ledger, &entry) && engine->io.event)
-        engine->io.event(engine->io.event_data, active->session, &entry);
-    keep_note(active->session, &entry);
+        engine->io.event(engine->io.event_data, session, &entry);
+    keep_note(session, &entry);
 }
 
 static bool of_flight(const struct fsh_request *request)
@@ -350,7 +357,8 @@ static int do_effect(struct fsh_active *active, const struct fsh_effect *effect)
         active->session->engine->gate_opened = true;
         break;
     case FSH_EFFECT_NOTE:
-        write_note(active, effect);
+        fsh_engine_note(active->session, effect->note.note, effect->note.status,
+                        effect->note.value);
         break;
     }
     return FRESHET_OK;

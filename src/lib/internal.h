@@ -46,6 +46,7 @@ struct freshet {
     struct fsh_secret_store *secrets;
     struct fsh_token_cache *tokens;
     int64_t threshold_ms;
+    bool keeper; /* the sessions are a keeper's: there are no stores */
     struct fsh_events events;
 };
 
