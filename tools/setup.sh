@@ -10,7 +10,7 @@ for purpose in "$@"; do
     case $purpose in
     build) packages="$packages gcc libc6-dev make meson ninja-build pkg-config python3
         libcurl4-openssl-dev libinih-dev libjansson-dev libqrencode-dev libsodium-dev libsqlite3-dev
-        libmicrohttpd-dev libcmocka-dev
+        libmicrohttpd-dev libcmocka-dev uthash-dev
         libssl-dev openssl" ;;
     run) packages="$packages curl" ;;
     lint) packages="$packages git clang-format clang-tidy mandoc" ;;

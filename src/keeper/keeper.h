@@ -19,7 +19,9 @@ struct fsh_keeper {
     struct fsh_metrics *metrics;
     struct fsh_events_hub *events;
     struct fsh_main_loop *loop;
-    bool draining;             /* SIGTERM came: nothing new is taken */
+    struct fsh_server *server;
+    const char *config_path;
+    bool draining; /* SIGTERM came: nothing new is taken */
     bool ready;
 };
 

@@ -20,6 +20,9 @@ struct fsh_peer {
 int fsh_peer_read(int fd, struct fsh_peer *ret_peer);
 void fsh_peer_done(struct fsh_peer *peer);
 
+/* Root and the keeper's own user may do everything always. */
+bool fsh_peer_trusted(const struct fsh_peer *peer);
+
 /* What a peer may do with a session. */
 enum fsh_verb {
     FSH_VERB_READ = 1 << 0,   /* headers, token, status, explain, events */
@@ -31,12 +34,12 @@ enum fsh_verb {
 /* Who has which verbs: the lines `allow` of a session, resolved when the configuration is read. */
 struct fsh_grants;
 
-/* `lines` as freshet_config_get gives them; NULL: nobody but root and the keeper's own user, who
- * may do everything always. A name that the system does not know is an error. */
+/* `lines` as freshet_config_get gives them; NULL: nobody but the trusted. A name that the system
+ * does not know is an error. */
 int fsh_grants_new(const char *lines, struct fsh_grants **ret_grants, struct freshet_error *error);
 void fsh_grants_free(struct fsh_grants *grants);
 
-/* The verbs of a peer. */
+/* The verbs of a peer; without grants (NULL) those of the trusted. */
 unsigned fsh_grants_verbs(const struct fsh_grants *grants, const struct fsh_peer *peer);
 
 #endif

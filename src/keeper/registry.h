@@ -15,23 +15,26 @@ struct fsh_registry;
 
 /* One session. It goes when the configuration no longer names it and nobody holds it. */
 struct fsh_entry {
-    struct freshet_session *session;
+    struct freshet_session *session; /* NULL once it is closed */
     struct fsh_grants *grants;
     bool service;
     bool configured;
     unsigned references;
     struct fsh_entry *next; /* in its order */
-    /* The page that answered last, as long as its token, partner and second are the same. */
+    /* The page that answered last without a choice of partner, as long as token and second are the
+     * same. */
     struct {
         struct fsh_page *page;
         uint64_t generation;
         int64_t usable_s;
-    } rendered;
+    } rendered; /* control_headers.c's */
 };
 
 /* Opens the sessions of a configuration, or, later, brings what is open in line with it: new ones
  * are opened, those that are gone are closed (not signed out), changed ones are opened anew, grants
- * are swapped. Nothing is changed when a grant cannot be read. */
+ * are swapped. Nothing is changed when a grant cannot be read; when a session cannot be opened the
+ * others are, and the first failure is told. Waits for the engine's thread, not for the platform.
+ */
 int fsh_registry_apply(struct fsh_registry *registry, const struct freshet_config *config,
                        struct freshet_error *error);
 
@@ -39,8 +42,8 @@ int fsh_registry_apply(struct fsh_registry *registry, const struct freshet_confi
 struct fsh_entry *fsh_registry_find(struct fsh_registry *registry, const char *name);
 
 /* Finds it, or opens a person's session of that name. FRESHET_EINVAL for a name that cannot be. */
-int fsh_registry_open(struct fsh_registry *registry, const char *name,
-                      struct fsh_entry **ret_entry, struct freshet_error *error);
+int fsh_registry_open(struct fsh_registry *registry, const char *name, struct fsh_entry **ret_entry,
+                      struct freshet_error *error);
 
 /* In the order of the configuration, then of opening. */
 struct fsh_entry *fsh_registry_first(struct fsh_registry *registry);

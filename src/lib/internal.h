@@ -5,6 +5,7 @@
 #include "engine/clock.h"
 #include "engine/loop.h"
 #include "engine/origin.h"
+#include "lib/ask.h"
 
 #include <freshet/freshet.h>
 #include <pthread.h>
@@ -110,11 +111,6 @@ int fsh_lib_copy_text(const char *text, size_t most, const char *what, struct fs
 
 /* Wipes what a call was made with and what it brought, whether it was handed over or not. */
 void fsh_lib_call_done(struct fsh_call *call);
-
-/* Whether the token in force does for the demand: the fast path. Sees to a refresh below the
- * threshold. */
-bool fsh_lib_at_hand(struct freshet_session *session, const struct freshet_demand *demand,
-                     struct freshet_freshness *ret_freshness);
 
 /* `ret_freshness` may be NULL. */
 void fsh_lib_tell(uint64_t generation, const struct fsh_freshness *token, struct fsh_mono now,

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The headers of a session's next request: what nearly all requests ask for. With a usable token
+ * the answer is there at once, and mostly the very page that answered before. */
+
+#include "keeper/control.h"
+
+#include <freshet/status.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void etag_of(uint64_t generation, char ret_etag[24])
+{
+    (void)snprintf(ret_etag, 24, "\"%" PRIu64 "\"", generation);
+}
+
+/* RFC 9110, section 13.1.2: one tag is enough, for there is one of a session at a time. */
+static bool is_known(struct fsh_keeper_request *request, uint64_t generation)
+{
+    const char *known = fsh_request_header(request, "If-None-Match");
+    char etag[24];
+
+    if (!known)
+        return false;
+    if (strncmp(known, "W/", 2) == 0)
+        known += 2;
+    etag_of(generation, etag);
+    return strcmp(known, etag) == 0;
+}
+
+static struct fsh_page *not_modified(uint64_t generation)
+{
+    char etag[24];
+
+    etag_of(generation, etag);
+    return fsh_page_header(fsh_page_new(304, NULL, "", 0), "ETag", etag);
+}
+
+static struct fsh_page *render(const struct freshet_headers *headers, int64_t usable_s)
+{
+    json_t *list = json_array();
+    char etag[24];
+
+    for (size_t i = 0; i < headers->count; i++)
+        (void)json_array_append_new(
+            list, json_pack("[s, s]", headers->list[i].name, headers->list[i].value));
+    if (json_array_size(list) != headers->count) {
+        json_decref(list);
+        return NULL;
+    }
+    etag_of(headers->generation, etag);
+    return fsh_page_header(
+        fsh_page_json(200, json_pack("{s:o, s:I, s:I}", "headers", list, "generation",
+                                     (json_int_t)headers->generation, "usable_ms",
+                                     (json_int_t)usable_s * 1000)),
+        "ETag", etag);
+}
+
+/* In whole seconds, so that a page tells too little rather than too much for as long as it is
+ * kept. */
+static struct fsh_page *page_of(struct fsh_entry *entry, const char *partner,
+                                const struct freshet_headers *headers, int64_t usable_ms)
+{
+    int64_t usable_s = usable_ms > 0 ? usable_ms / 1000 : 0;
+    struct fsh_page *page;
+
+    if (partner)
+        return render(headers, usable_s);
+    if (entry->rendered.page && entry->rendered.generation == headers->generation &&
+        entry->rendered.usable_s == usable_s)
+        return fsh_page_ref(entry->rendered.page);
+    page = render(headers, usable_s);
+    fsh_page_unref(entry->rendered.page);
+    entry->rendered.page = fsh_page_ref(page);
+    entry->rendered.generation = headers->generation;
+    entry->rendered.usable_s = usable_s;
+    return page;
+}
+
+/* Answers with the token at hand. False: there is none that does. */
+static bool answer_now(struct fsh_keeper_request *request, struct fsh_entry *entry,
+                       const struct freshet_demand *demand)
+{
+    const char *partner = fsh_request_argument(request, "partner");
+    struct freshet_freshness freshness = {0};
+    const struct freshet_headers *headers;
+    struct freshet_error error;
+    struct fsh_page *page;
+    int status;
+
+    if (!fsh_lib_at_hand(entry->session, demand, &freshness))
+        return false;
+    status = freshet_headers_get(entry->session, partner, &headers, &error);
+    /* It may have gone just now. */
+    if (status == FRESHET_EUNAVAILABLE)
+        return false;
+    if (status != FRESHET_OK) {
+        fsh_request_answer(request, fsh_page_problem(status, &error));
+        return true;
+    }
+    if (headers->generation != freshness.generation)
+        freshness.usable_ms = 0; /* a newer one, whose time is not known yet */
+    if (is_known(request, headers->generation))
+        page = not_modified(headers->generation);
+    else
+        page = page_of(entry, partner, headers, freshness.usable_ms);
+    freshet_headers_unref(headers);
+    fsh_request_answer(request, page ? page : fsh_page_problem(FRESHET_ENOMEM, NULL));
+    return true;
+}
+
+static void answer_later(struct fsh_ask *ask, int status, const struct freshet_error *error)
+{
+    if (status == FRESHET_OK && answer_now(ask->request, ask->entry, NULL))
+        return;
+    fsh_request_answer(
+        ask->request,
+        fsh_page_problem(status == FRESHET_OK ? FRESHET_EUNAVAILABLE : status, error));
+}
+
+void fsh_control_headers(struct fsh_keeper_request *request)
+{
+    struct fsh_entry *entry = fsh_control_entry(request, FSH_VERB_READ);
+    struct freshet_demand demand = {0};
+    struct freshet_error error;
+    struct fsh_ask *ask;
+
+    if (!entry || !fsh_control_number(request, "min_valid_ms", &demand.min_valid_ms) ||
+        !fsh_control_number(request, "timeout_ms", &demand.timeout_ms) ||
+        answer_now(request, entry, &demand))
+        return;
+    ask = fsh_ask_new(request, entry, answer_later);
+    if (!ask)
+        return;
+    ask->cancels = true;
+    fsh_ask_made(ask,
+                 freshet_ensure_fresh_async(entry->session, &demand, request->keeper->queue,
+                                            fsh_ask_done, ask, &ask->operation, &error),
+                 &error);
+}

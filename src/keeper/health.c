@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keeper/request.h"
+
+const struct fsh_route fsh_health_routes[] = {{0}};

@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Sockets, and what libmicrohttpd says and wants to hear. */
+
+#include "keeper/connection.h"
+
+#include "base/error.h"
+#include "base/post.h"
+#include "base/secret.h"
+
+#include <errno.h>
+#include <freshet/status.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ACCEPT_ONCE  32                    /* connections taken before others have their turn */
+#define PAUSE_MS     100                   /* when no descriptor is to be had */
+#define BODY_IGNORED ((size_t)1024 * 1024) /* of one that is too large, before we hang up */
+
+/* Memory of a connection for headers of both directions. An answer of /authz has a token in them,
+ * and its request a cookie. */
+static const size_t header_room[] = {
+    [FSH_DOOR_CONTROL] = (size_t)16 * 1024,
+    [FSH_DOOR_BROWSER] = (size_t)40 * 1024,
+};
+
+/* A listening socket. */
+struct fsh_gate {
+    struct fsh_server *server;
+    enum fsh_door door;
+    struct fsh_watch watch;
+    struct fsh_alarm pause;
+    struct fsh_gate *next;
+};
+
+/* ---- running libmicrohttpd --------------------------------------------------------------- */
+
+static void run(struct fsh_door_daemon *door)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+
+    (void)MHD_run(door->daemon);
+    /* Its epoll descriptor is edge-triggered within: what it has left over it does not show. */
+    if (MHD_get_timeout(door->daemon, &ms) == MHD_YES && ms == 0)
+        fsh_main_loop_alarm(door->server->loop, &door->again, 0);
+}
+
+static void daemon_ready(struct fsh_watch *watch, uint32_t events)
+{
+    (void)events;
+    run(fsh_container_of(watch, struct fsh_door_daemon, watch));
+}
+
+static void again(struct fsh_alarm *alarm)
+{
+    run(fsh_container_of(alarm, struct fsh_door_daemon, again));
+}
+
+/* ---- requests: where they come from ------------------------------------------------------ */
+
+static struct fsh_connection *connection_of(const struct fsh_keeper_request *request)
+{
+    /* Only the place is asked for. */
+    return fsh_container_of((uintptr_t)request, struct fsh_connection, request);
+}
+
+struct several {
+    const char *name;
+    size_t count;
+};
+
+static enum MHD_Result count_header(void *data, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    struct several *several = data;
+
+    (void)kind;
+    (void)value;
+    several->count += strcasecmp(name, several->name) == 0;
+    return MHD_YES;
+}
+
+static const char *request_header(const struct fsh_keeper_request *request, const char *name,
+                                  bool *ret_several)
+{
+    struct MHD_Connection *mhd = connection_of(request)->mhd;
+    const char *value = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, name);
+
+    if (ret_several) {
+        struct several several = {.name = name};
+
+        (void)MHD_get_connection_values(mhd, MHD_HEADER_KIND, count_header, &several);
+        *ret_several = several.count > 1;
+    }
+    return value;
+}
+
+static const char *request_argument(const struct fsh_keeper_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(connection_of(request)->mhd, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static void request_answer(struct fsh_keeper_request *request, struct fsh_page *page)
+{
+    struct fsh_connection *connection = connection_of(request);
+
+    connection->page = page;
+    connection->answered = true;
+    connection->dead = connection->dead || !page;
+    fsh_connection_resume(connection);
+}
+
+static const struct fsh_request_source source = {
+    .header = request_header,
+    .argument = request_argument,
+    .answer = request_answer,
+    .stream = fsh_stream_begin,
+    .write = fsh_stream_write,
+    .end = fsh_stream_end,
+};
+
+/* ---- requests: their answers ------------------------------------------------------------- */
+
+static void response_free(void *made)
+{
+    MHD_destroy_response(made);
+}
+
+static void dress(struct MHD_Response *response, const struct fsh_page *page)
+{
+    if (page->type)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, page->type);
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    for (size_t i = 0; i < page->field_count; i++)
+        (void)MHD_add_response_header(response, page->fields[i].name, page->fields[i].value);
+}
+
+/* Made once a page. It only points to the page's body, which the connection holds until the answer
+ * has left. */
+static struct MHD_Response *response_of(struct fsh_page *page)
+{
+    struct MHD_Response *response = page->made;
+
+    if (response)
+        return response;
+    response = MHD_create_response_from_buffer(page->len, page->body, MHD_RESPMEM_PERSISTENT);
+    if (!response)
+        return NULL;
+    dress(response, page);
+    page->made = response;
+    page->made_free = response_free;
+    return response;
+}
+
+static enum MHD_Result send_stream(struct fsh_connection *connection)
+{
+    struct MHD_Response *response = fsh_stream_response(connection);
+    enum MHD_Result result;
+
+    if (!response)
+        return MHD_NO;
+    dress(response, connection->page);
+    fsh_connection_stage(connection,
+                         connection->stream->ended ? FSH_STAGE_ANSWERING : FSH_STAGE_STREAMING);
+    result = MHD_queue_response(connection->mhd, connection->page->http, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result send_page(struct fsh_connection *connection)
+{
+    struct MHD_Response *response;
+
+    if (connection->stream)
+        return send_stream(connection);
+    response = connection->page ? response_of(connection->page) : NULL;
+    if (!response)
+        return MHD_NO;
+    connection->server->counts.answered++;
+    fsh_connection_stage(connection, FSH_STAGE_ANSWERING);
+    return MHD_queue_response(connection->mhd, connection->page->http, response);
+}
+
+static enum MHD_Result refuse(struct fsh_connection *connection, unsigned http, const char *why)
+{
+    connection->page = fsh_page_http(http, "%s", why);
+    connection->answered = true;
+    return send_page(connection);
+}
+
+/* ---- requests: their bodies -------------------------------------------------------------- */
+
+static bool make_room(struct fsh_connection *connection, size_t len)
+{
+    size_t room = connection->body_room ? connection->body_room : 512;
+    char *body;
+
+    while (room < len + 1)
+        room *= 2;
+    if (room == connection->body_room)
+        return true;
+    body = calloc(1, room);
+    if (!body)
+        return false;
+    if (connection->body) {
+        memcpy(body, connection->body, connection->body_seen);
+        fsh_base_wipe(connection->body, connection->body_room);
+        free(connection->body);
+    }
+    connection->body = body;
+    connection->body_room = room;
+    return true;
+}
+
+/* A body may be a password: what libmicrohttpd has of it is wiped as soon as it is read. */
+static enum MHD_Result take_body(struct fsh_connection *connection, const char *bytes, size_t *size)
+{
+    size_t seen = connection->body_seen;
+    size_t len = *size;
+    bool keep = seen + len <= FSH_REQUEST_BODY_MAX;
+
+    if (keep && !make_room(connection, seen + len))
+        return MHD_NO;
+    if (keep)
+        memcpy(connection->body + seen, bytes, len);
+    fsh_base_wipe((char *)(uintptr_t)bytes, len);
+    connection->body_seen = seen + len;
+    *size = 0;
+    return connection->body_seen <= BODY_IGNORED ? MHD_YES : MHD_NO;
+}
+
+/* ---- requests: their way ----------------------------------------------------------------- */
+
+/* The request line has come. What it returns comes back with the request. */
+static void *on_line(void *data, const char *uri, struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct fsh_connection *connection = info ? info->socket_context : NULL;
+    size_t len = strcspn(uri, "?");
+
+    (void)data;
+    if (!connection)
+        return NULL;
+    fsh_connection_stage(connection, FSH_STAGE_READING);
+    connection->too_long = len > FSH_REQUEST_PATH_MAX;
+    if (connection->too_long)
+        len = 0;
+    memcpy(connection->path, uri, len);
+    connection->path[len] = '\0';
+    return connection;
+}
+
+/* Its headers have come. */
+static enum MHD_Result begin(struct fsh_connection *connection, const char *method)
+{
+    struct fsh_keeper_request *request = &connection->request;
+    const char *length;
+
+    connection->begun = true;
+    request->keeper = connection->server->keeper;
+    request->door = connection->door;
+    request->peer = &connection->peer;
+    request->method = method;
+    request->path = connection->path;
+    request->source = &source;
+    request->data = NULL;
+    request->gone = NULL;
+    memset(request->segments, 0, sizeof(request->segments));
+    if (method[0] != 'P')
+        return MHD_YES;
+    length = MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND,
+                                         MHD_HTTP_HEADER_CONTENT_LENGTH);
+    if (length && strtoull(length, NULL, 10) > FSH_REQUEST_BODY_MAX)
+        return refuse(connection, 413, "a body has 65536 bytes at the most");
+    return MHD_YES;
+}
+
+/* It has come whole. */
+static enum MHD_Result handle(struct fsh_connection *connection)
+{
+    struct fsh_keeper_request *request = &connection->request;
+
+    if (connection->too_long)
+        return refuse(connection, 414, "a path has 1023 bytes at the most");
+    if (connection->body_seen > FSH_REQUEST_BODY_MAX)
+        return refuse(connection, 413, "a body has 65536 bytes at the most");
+    if (connection->body)
+        connection->body[connection->body_seen] = '\0';
+    request->body = connection->body ? connection->body : "";
+    request->body_len = connection->body_seen;
+    connection->routed = true;
+    fsh_connection_stage(connection, FSH_STAGE_WORKING);
+    fsh_route(request);
+    if (connection->dead)
+        return MHD_NO;
+    if (connection->answered || connection->stream)
+        return send_page(connection);
+    fsh_connection_suspend(connection);
+    return MHD_YES;
+}
+
+/* libmicrohttpd calls it when the headers have come, for each part of the body, when all has come,
+ * and after a suspension. */
+static enum MHD_Result on_request(void *data, struct MHD_Connection *mhd, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **request)
+{
+    struct fsh_connection *connection = *request;
+
+    (void)data;
+    (void)mhd;
+    (void)url;
+    (void)version;
+    if (!connection || connection->dead)
+        return MHD_NO;
+    if (!connection->begun)
+        return begin(connection, method);
+    if (*upload_size > 0)
+        return take_body(connection, upload, upload_size);
+    if (!connection->routed)
+        return handle(connection);
+    return send_page(connection);
+}
+
+static void on_completed(void *data, struct MHD_Connection *mhd, void **request,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct fsh_connection *connection = *request;
+
+    (void)data;
+    (void)mhd;
+    (void)code;
+    if (!connection)
+        return;
+    fsh_connection_gone(connection);
+    fsh_connection_request_done(connection);
+    *request = NULL;
+    fsh_connection_stage(connection, FSH_STAGE_IDLE);
+    if (connection->server->draining)
+        fsh_connection_shut(connection);
+}
+
+static void on_connection(void *data, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct fsh_server *server = ((struct fsh_door_daemon *)data)->server;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        server->arriving->mhd = mhd;
+        *context = server->arriving;
+        server->arriving = NULL;
+    } else if (*context) {
+        fsh_connection_free(*context);
+        *context = NULL;
+    }
+}
+
+/* ---- accepting --------------------------------------------------------------------------- */
+
+/* There is no place: said at once, in as many bytes as any socket takes. */
+static void turn_away(struct fsh_server *server, int fd)
+{
+    static const char answer[] =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+        "Retry-After: 1\r\nConnection: close\r\nContent-Length: 133\r\n\r\n"
+        "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
+        "\"detail\":\"too many connections\",\"code\":\"FRESHET_ELIMIT\",\"retry_after_ms\":1000}";
+
+    server->counts.refused++;
+    (void)send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)close(fd);
+}
+
+static void welcome(struct fsh_server *server, enum fsh_door door, int fd)
+{
+    static const struct sockaddr nobody = {.sa_family = AF_UNIX};
+    struct fsh_peer peer = {0};
+
+    if (fsh_peer_read(fd, &peer) != FRESHET_OK) {
+        (void)close(fd);
+        return;
+    }
+    server->arriving = fsh_connection_new(server, door, fd, &peer);
+    fsh_peer_done(&peer);
+    if (!server->arriving) {
+        turn_away(server, fd);
+        return;
+    }
+    /* Closes the descriptor when it fails. */
+    (void)MHD_add_connection(server->doors[door].daemon, fd, &nobody, sizeof(nobody));
+    if (server->arriving) {
+        fsh_connection_free(server->arriving);
+        server->arriving = NULL;
+    }
+}
+
+static void gate_ready(struct fsh_watch *watch, uint32_t events)
+{
+    struct fsh_gate *gate = fsh_container_of(watch, struct fsh_gate, watch);
+    struct fsh_server *server = gate->server;
+
+    (void)events;
+    for (int i = 0; i < ACCEPT_ONCE; i++) {
+        int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd >= 0) {
+            welcome(server, gate->door, fd);
+            continue;
+        }
+        if (errno == EAGAIN)
+            break;
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            /* A level-triggered descriptor that is not read would keep us busy. */
+            (void)fsh_connection_displace_any(server);
+            fsh_main_loop_unwatch(server->loop, watch);
+            fsh_main_loop_alarm(server->loop, &gate->pause, PAUSE_MS);
+            break;
+        }
+    }
+    run(&server->doors[gate->door]);
+}
+
+static void gate_again(struct fsh_alarm *alarm)
+{
+    struct fsh_gate *gate = fsh_container_of(alarm, struct fsh_gate, pause);
+
+    if (fsh_main_loop_watch(gate->server->loop, &gate->watch, EPOLLIN) != FRESHET_OK)
+        fsh_main_loop_alarm(gate->server->loop, alarm, PAUSE_MS);
+}
+
+int fsh_server_listen(struct fsh_server *server, enum fsh_door door, int fd,
+                      struct freshet_error *error)
+{
+    struct fsh_gate *gate = calloc(1, sizeof(*gate));
+
+    if (!gate) {
+        (void)close(fd);
+        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    }
+    gate->server = server;
+    gate->door = door;
+    gate->watch = (struct fsh_watch){.fd = fd, .ready = gate_ready};
+    gate->pause.ring = gate_again;
+    if (fsh_main_loop_watch(server->loop, &gate->watch, EPOLLIN) != FRESHET_OK) {
+        (void)close(fd);
+        free(gate);
+        return fsh_base_fail(error, FRESHET_ELIMIT, "a socket cannot be watched: %s",
+                             strerror(errno));
+    }
+    gate->next = server->gates;
+    server->gates = gate;
+    return FRESHET_OK;
+}
+
+static void close_gates(struct fsh_server *server)
+{
+    struct fsh_gate *gate;
+
+    while ((gate = server->gates)) {
+        server->gates = gate->next;
+        fsh_main_loop_unset(server->loop, &gate->pause);
+        fsh_main_loop_unwatch(server->loop, &gate->watch);
+        (void)close(gate->watch.fd);
+        free(gate);
+    }
+}
+
+/* ---- the server -------------------------------------------------------------------------- */
+
+static void tick(struct fsh_alarm *alarm)
+{
+    fsh_connection_tick(fsh_container_of(alarm, struct fsh_server, tick));
+}
+
+static void quiet(void *data, const char *format, va_list arguments)
+{
+    (void)data;
+    (void)format;
+    (void)arguments;
+}
+
+static int start(struct fsh_server *server, enum fsh_door which, struct freshet_error *error)
+{
+    struct fsh_door_daemon *door = &server->doors[which];
+    const union MHD_DaemonInfo *info;
+
+    door->server = server;
+    door->door = which;
+    door->watch.ready = daemon_ready;
+    door->again.ring = again;
+    door->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+        NULL, NULL, on_request, door, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, on_line, door, MHD_OPTION_NOTIFY_COMPLETED, on_completed, door,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, door, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)(4 * FSH_SERVER_CONNECTIONS), MHD_OPTION_CONNECTION_TIMEOUT, 0U,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, header_room[which], MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_END);
+    info = door->daemon ? MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (!info)
+        return fsh_base_fail(error, FRESHET_ELIMIT, "libmicrohttpd does not start");
+    door->watch.fd = info->epoll_fd;
+    if (fsh_main_loop_watch(server->loop, &door->watch, EPOLLIN) != FRESHET_OK)
+        return fsh_base_fail(error, FRESHET_ELIMIT, "libmicrohttpd cannot be watched");
+    return FRESHET_OK;
+}
+
+int fsh_server_new(struct fsh_keeper *keeper, struct fsh_server **ret_server,
+                   struct freshet_error *error)
+{
+    struct fsh_server *server = calloc(1, sizeof(*server));
+    int status;
+
+    if (!server)
+        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    server->keeper = keeper;
+    server->loop = keeper->loop;
+    server->tick.ring = tick;
+    for (size_t i = 0; i < FSH_STAGES; i++)
+        TAILQ_INIT(&server->stages[i]);
+    status = start(server, FSH_DOOR_CONTROL, error);
+    if (status == FRESHET_OK)
+        status = start(server, FSH_DOOR_BROWSER, error);
+    if (status != FRESHET_OK) {
+        fsh_server_free(server);
+        return status;
+    }
+    *ret_server = server;
+    return FRESHET_OK;
+}
+
+static void shut_all(struct fsh_server *server, enum fsh_stage stage)
+{
+    struct fsh_connection *connection;
+
+    while ((connection = TAILQ_FIRST(&server->stages[stage])))
+        fsh_connection_shut(connection);
+}
+
+void fsh_server_drain(struct fsh_server *server)
+{
+    server->draining = true;
+    close_gates(server);
+    shut_all(server, FSH_STAGE_SILENT);
+    shut_all(server, FSH_STAGE_IDLE);
+}
+
+/* A suspended connection must be resumed before its daemon stops. */
+static void let_go(struct fsh_server *server, enum fsh_stage stage)
+{
+    struct fsh_connection *connection;
+
+    TAILQ_FOREACH (connection, &server->stages[stage], in_stage) {
+        connection->dead = true;
+        fsh_connection_gone(connection);
+        fsh_connection_resume(connection);
+    }
+}
+
+void fsh_server_free(struct fsh_server *server)
+{
+    if (!server)
+        return;
+    close_gates(server);
+    for (int stage = 0; stage < FSH_STAGES; stage++)
+        let_go(server, (enum fsh_stage)stage);
+    for (size_t i = 0; i < 2; i++) {
+        if (!server->doors[i].daemon)
+            continue;
+        fsh_main_loop_unset(server->loop, &server->doors[i].again);
+        fsh_main_loop_unwatch(server->loop, &server->doors[i].watch);
+        (void)MHD_run(server->doors[i].daemon);
+        MHD_stop_daemon(server->doors[i].daemon);
+    }
+    fsh_main_loop_unset(server->loop, &server->tick);
+    free(server);
+}
+
+void fsh_server_counts(const struct fsh_server *server, struct fsh_server_counts *ret_counts)
+{
+    *ret_counts = server->counts;
+}
