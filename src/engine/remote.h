@@ -15,17 +15,20 @@
 
 struct fsh_remote;
 
+/* How long a keeper that is away is left alone at the most while somebody waits for it. */
+#define FSH_REMOTE_RETRY_MS 1000
+
 /* What is asked of the keeper. */
-enum fsh_ask_kind {
+enum fsh_remote_ask_kind {
     FSH_ASK_FETCH,  /* the token */
     FSH_ASK_REPORT, /* of a 401 */
     FSH_ASK_CALL    /* what a caller wants */
 };
 
 /* One exchange with the keeper. */
-struct fsh_ask {
+struct fsh_remote_ask {
     struct fsh_request request; /* first */
-    enum fsh_ask_kind kind;
+    enum fsh_remote_ask_kind kind;
     struct fsh_remote *remote;
     struct fsh_call *call; /* of CALL */
     struct fsh_mono sent_at;
@@ -37,7 +40,7 @@ struct fsh_ask {
     int64_t min_valid_ms;  /* and this is what is asked for */
     uint64_t generation;   /* of REPORT */
     char path[640];        /* see request.message.path */
-    LIST_ENTRY(fsh_ask) in_remote;
+    LIST_ENTRY(fsh_remote_ask) in_remote;
 };
 
 struct fsh_remote {
@@ -45,9 +48,9 @@ struct fsh_remote {
     struct fsh_calls waiting;  /* ENSURE */
     struct fsh_calls commands; /* the others */
     struct fsh_calls granted;  /* commands that brought a token, which is yet to be fetched */
-    LIST_HEAD(fsh_asks, fsh_ask) asks;
-    struct fsh_ask *fetch; /* in the air, or NULL */
-    struct fsh_ask *report;
+    LIST_HEAD(fsh_remote_asks, fsh_remote_ask) asks;
+    struct fsh_remote_ask *fetch; /* in the air, or NULL */
+    struct fsh_remote_ask *report;
     bool confirming;          /* whether the token in hand is over is yet to be heard */
     bool any;                 /* the token in hand may be of another keeper: ask without it */
     struct fsh_mono next_at;  /* of the next fetch in the background */
@@ -91,8 +94,26 @@ void fsh_remote_heed(struct fsh_remote *remote);
 /* The session's timer rings. */
 void fsh_remote_fire(struct fsh_remote *remote);
 
-/* The keeper's answer; the request is gone afterwards. */
+/* The keeper's answer; the request is gone afterwards. remote_answer.c */
 void fsh_remote_answered(struct fsh_request *request, const struct fsh_reply *reply);
+
+/* ---- remote.c, for remote_answer.c */
+
+/* Whether a token is in hand that may be used now; or that does for a caller. */
+bool fsh_remote_usable(const struct fsh_remote *remote, struct fsh_mono now);
+bool fsh_remote_satisfied(const struct fsh_remote *remote, struct fsh_mono now,
+                          int64_t min_valid_ms);
+
+/* The ends of calls. */
+void fsh_remote_refuse(struct fsh_call *call, const struct fsh_problem *problem);
+void fsh_remote_succeed(struct fsh_call *call);
+void fsh_remote_release_granted(struct fsh_remote *remote);
+
+/* A 401 of that generation no longer keeps callers waiting: they may go on with what they have. */
+void fsh_remote_clear_report(struct fsh_remote *remote, uint64_t generation);
+
+/* Starts what is due, and sets the session's timer. */
+void fsh_remote_advance(struct fsh_remote *remote);
 
 /* ---- remote_ask.c: what is sent. FRESHET_OK, or a status of this machine: nothing was. */
 
@@ -106,9 +127,9 @@ int fsh_remote_send_call(struct fsh_remote *remote, struct fsh_call *call);
 bool fsh_remote_repeatable(enum fsh_call_kind kind);
 
 /* Takes an exchange off its session, with what it holds; the transport must be done with it. */
-void fsh_remote_ask_free(struct fsh_ask *ask);
+void fsh_remote_ask_free(struct fsh_remote_ask *ask);
 
 /* Forgets one that is in the air. NULL is allowed. */
-void fsh_remote_ask_cancel(struct fsh_ask *ask);
+void fsh_remote_ask_cancel(struct fsh_remote_ask *ask);
 
 #endif

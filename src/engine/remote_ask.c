@@ -46,7 +46,7 @@ bool fsh_remote_repeatable(enum fsh_call_kind kind)
 
 /* ---- one exchange ------------------------------------------------------------------------ */
 
-void fsh_remote_ask_free(struct fsh_ask *ask)
+void fsh_remote_ask_free(struct fsh_remote_ask *ask)
 {
     if (ask->remote->fetch == ask)
         ask->remote->fetch = NULL;
@@ -57,7 +57,7 @@ void fsh_remote_ask_free(struct fsh_ask *ask)
     free(ask);
 }
 
-void fsh_remote_ask_cancel(struct fsh_ask *ask)
+void fsh_remote_ask_cancel(struct fsh_remote_ask *ask)
 {
     struct fsh_io *io;
 
@@ -69,7 +69,7 @@ void fsh_remote_ask_cancel(struct fsh_ask *ask)
 }
 
 /* A session's name is printable, and need not be fit for a path. */
-static void write_path(struct fsh_ask *ask, const char *name, const char *what)
+static void write_path(struct fsh_remote_ask *ask, const char *name, const char *what)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~";
     size_t len = (size_t)snprintf(ask->path, sizeof(ask->path), "/v1/sessions/");
@@ -81,10 +81,10 @@ static void write_path(struct fsh_ask *ask, const char *name, const char *what)
     (void)snprintf(ask->path + len, sizeof(ask->path) - len, "%s", what);
 }
 
-static struct fsh_ask *ask_new(struct fsh_remote *remote, enum fsh_ask_kind kind,
-                               const char *method, const char *what)
+static struct fsh_remote_ask *ask_new(struct fsh_remote *remote, enum fsh_remote_ask_kind kind,
+                                      const char *method, const char *what)
 {
-    struct fsh_ask *ask = calloc(1, sizeof(*ask));
+    struct fsh_remote_ask *ask = calloc(1, sizeof(*ask));
 
     if (!ask)
         return NULL;
@@ -100,7 +100,7 @@ static struct fsh_ask *ask_new(struct fsh_remote *remote, enum fsh_ask_kind kind
     return ask;
 }
 
-static int send(struct fsh_ask *ask, int64_t wait_ms)
+static int send(struct fsh_remote_ask *ask, int64_t wait_ms)
 {
     struct fsh_io *io = &ask->remote->session->engine->io;
     int status;
@@ -124,7 +124,7 @@ int fsh_remote_send_fetch(struct fsh_remote *remote, int64_t min_valid_ms, bool 
                           struct fsh_mono until)
 {
     struct fsh_session *session = remote->session;
-    struct fsh_ask *ask;
+    struct fsh_remote_ask *ask;
     int64_t wait_ms = -1;
     char what[96];
 
@@ -145,7 +145,7 @@ int fsh_remote_send_fetch(struct fsh_remote *remote, int64_t min_valid_ms, bool 
     return send(ask, ask->peek ? 0 : wait_ms);
 }
 
-static int take_body(struct fsh_ask *ask, json_t *body)
+static int take_body(struct fsh_remote_ask *ask, json_t *body)
 {
     int status = body ? fsh_profile_json_dump(body, &ask->request.message.body) : FRESHET_ENOMEM;
 
@@ -157,7 +157,7 @@ static int take_body(struct fsh_ask *ask, json_t *body)
 
 int fsh_remote_send_report(struct fsh_remote *remote, uint64_t generation)
 {
-    struct fsh_ask *ask = ask_new(remote, FSH_ASK_REPORT, "POST", "/unauthorized");
+    struct fsh_remote_ask *ask = ask_new(remote, FSH_ASK_REPORT, "POST", "/unauthorized");
     int status;
 
     if (!ask)
@@ -206,7 +206,7 @@ static bool fill_body(json_t *body, const struct fsh_call *call, int64_t wait_ms
            put_secret(body, "new_password", &in->new_password);
 }
 
-static int write_body(struct fsh_ask *ask, const struct fsh_call *call, int64_t wait_ms)
+static int write_body(struct fsh_remote_ask *ask, const struct fsh_call *call, int64_t wait_ms)
 {
     json_t *body;
 
@@ -224,7 +224,7 @@ static int write_body(struct fsh_ask *ask, const struct fsh_call *call, int64_t 
 int fsh_remote_send_call(struct fsh_remote *remote, struct fsh_call *call)
 {
     const struct form *form = &forms[call->kind];
-    struct fsh_ask *ask = ask_new(remote, FSH_ASK_CALL, form->method, form->what);
+    struct fsh_remote_ask *ask = ask_new(remote, FSH_ASK_CALL, form->method, form->what);
     int64_t wait_ms;
     int status;
 
