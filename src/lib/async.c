@@ -18,7 +18,7 @@ TAILQ_HEAD(operations, freshet_operation);
 /* One asynchronous call, from its being taken to its `done`. */
 struct freshet_operation {
     struct freshet_queue *queue;
-    struct freshet_session *session; /* a reference */
+    struct freshet_session *session; /* a reference; NULL: no session's call */
     freshet_done_fn *done;
     void *data;
     uint64_t generation; /* ENSURE: what the engine gave */
@@ -87,8 +87,8 @@ static void cancel_run(struct fsh_post *post)
 /* The lock is held. While it is, the call does not end, so the session is still there. */
 static void cancel(struct freshet_operation *operation)
 {
-    operation->canceled = true;
-    if (operation->ended || operation->cancelling)
+    operation->canceled = operation->session != NULL;
+    if (operation->ended || operation->cancelling || !operation->session)
         return;
     operation->cancelling = true;
     operation->cancel.run = cancel_run;
@@ -110,7 +110,8 @@ void freshet_operation_cancel(struct freshet_operation *operation)
 static void operation_free(struct freshet_operation *operation)
 {
     fsh_lib_call_done(&operation->call);
-    fsh_engine_session_unref(&operation->session->engine);
+    if (operation->session)
+        fsh_engine_session_unref(&operation->session->engine);
     free(operation);
 }
 
@@ -119,11 +120,11 @@ static void deliver(struct freshet_operation *operation)
     struct freshet_freshness freshness = {0};
     struct freshet_error *error = &operation->call.error;
     int status = operation->call.status;
-    bool ensured = operation->call.kind == FSH_CALL_ENSURE;
+    bool ensured = operation->session && operation->call.kind == FSH_CALL_ENSURE;
 
     if (operation->canceled)
         status = fsh_base_fail(error, FRESHET_ECANCELED, NULL);
-    else if (atomic_load(&operation->session->engine.closed))
+    else if (operation->session && atomic_load(&operation->session->engine.closed))
         status = fsh_base_fail(error, FRESHET_ECLOSED, NULL);
     if (ensured && status == FRESHET_OK)
         fsh_lib_tell(operation->generation, &operation->token, fsh_clock_mono(), &freshness);
@@ -199,7 +200,7 @@ static size_t cancel_all(struct freshet_queue *queue)
     TAILQ_FOREACH (operation, &queue->under_way, in_queue)
         cancel(operation);
     TAILQ_FOREACH (operation, &queue->ready, in_queue)
-        operation->canceled = true;
+        operation->canceled = operation->session != NULL;
     left = queue->count;
     (void)pthread_mutex_unlock(&queue->lock);
     return left;
@@ -223,14 +224,14 @@ void freshet_queue_free(struct freshet_queue *queue)
 
 /* ---- taking calls ------------------------------------------------------------------------ */
 
-/* What all asynchronous calls begin with. */
+/* What all asynchronous calls begin with; `session` may be NULL. */
 static int operation_new(struct freshet_session *session, struct freshet_queue *queue,
                          freshet_done_fn *done, void *data,
                          struct freshet_operation **ret_operation, struct freshet_error *error)
 {
     struct freshet_operation *operation;
 
-    if (fsh_lib_forked(session->freshet))
+    if (session && fsh_lib_forked(session->freshet))
         return fsh_base_fail(error, FRESHET_EFORKED, NULL);
     if (!queue || !done)
         return fsh_base_fail(error, FRESHET_EINVAL,
@@ -243,7 +244,8 @@ static int operation_new(struct freshet_session *session, struct freshet_queue *
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     operation->queue = queue;
     operation->session = session;
-    fsh_engine_session_ref(&session->engine);
+    if (session)
+        fsh_engine_session_ref(&session->engine);
     operation->done = done;
     operation->data = data;
     operation->call.done = call_ended;
@@ -293,6 +295,47 @@ static int take(struct freshet_operation *operation, int status, int64_t timeout
     if (!ended)
         fsh_lib_submit(operation->session, &operation->call, timeout_ms);
     return FRESHET_OK;
+}
+
+int fsh_lib_operation_begin(struct freshet_queue *queue, freshet_done_fn *done, void *data,
+                            struct freshet_operation **ret_operation, struct freshet_error *error)
+{
+    struct freshet_operation *operation = NULL;
+    int status = operation_new(NULL, queue, done, data, &operation, error);
+
+    if (!operation)
+        return status;
+    status = enter(operation, false, ret_operation, error);
+    if (status != FRESHET_OK)
+        operation_free(operation);
+    return status;
+}
+
+void fsh_lib_operation_end(struct freshet_operation *operation, int status, const char *why)
+{
+    struct freshet_queue *queue = operation->queue;
+
+    operation->call.status = status;
+    if (status != FRESHET_OK)
+        (void)fsh_base_fail(&operation->call.error, status, why[0] ? "%s" : NULL, why);
+    (void)pthread_mutex_lock(&queue->lock);
+    operation->ended = true;
+    make_ready(operation);
+    (void)pthread_mutex_unlock(&queue->lock);
+}
+
+void fsh_lib_operation_fail(struct freshet_operation *operation, int status,
+                            const struct freshet_error *error)
+{
+    struct freshet_queue *queue = operation->queue;
+
+    operation->call.status = status;
+    if (status != FRESHET_OK)
+        operation->call.error = *error;
+    (void)pthread_mutex_lock(&queue->lock);
+    operation->ended = true;
+    make_ready(operation);
+    (void)pthread_mutex_unlock(&queue->lock);
 }
 
 int freshet_ensure_fresh_async(struct freshet_session *session, const struct freshet_demand *demand,

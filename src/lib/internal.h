@@ -121,6 +121,24 @@ void fsh_lib_tell(uint64_t generation, const struct fsh_freshness *token, struct
 /* Whether this is a child of fork(2) of the process that made the queue. */
 bool fsh_lib_queue_forked(const struct freshet_queue *queue);
 
+/* Takes an operation of the queue that is no session's call, and that cannot be called off. As
+ * freshet_sign_in_async. */
+int fsh_lib_operation_begin(struct freshet_queue *queue, freshet_done_fn *done, void *data,
+                            struct freshet_operation **ret_operation, struct freshet_error *error);
+
+/* Its end: `done` is told the status, with `why` (one sentence, or "" for the status's). Any
+ * thread. */
+void fsh_lib_operation_end(struct freshet_operation *operation, int status, const char *why);
+
+/* The same with all that is known of a failure; `error` is not looked at with FRESHET_OK. */
+void fsh_lib_operation_fail(struct freshet_operation *operation, int status,
+                            const struct freshet_error *error);
+
+/* ---- session.c */
+
+/* Looks at a session, on the engine's thread. Whether the store is still to tell what it has. */
+bool fsh_lib_look(struct freshet_session *session, struct freshet_session_status *ret_status);
+
 /* ---- events.c */
 
 int fsh_lib_events_init(struct fsh_events *events, struct freshet_error *error);

@@ -233,20 +233,16 @@ enum freshet_phase fsh_lib_phase(enum fsh_phase phase)
     return phases[phase];
 }
 
-static void look_on_engine(void *data)
+bool fsh_lib_look(struct freshet_session *session, struct freshet_session_status *ret_status)
 {
-    struct looking *looking = data;
-    struct fsh_session *engine = &looking->session->engine;
+    struct fsh_session *engine = &session->engine;
     struct fsh_core core;
     struct fsh_mono now = fsh_clock_mono();
     struct fsh_mono wake;
-    struct freshet_session_status *ret = looking->ret_status;
 
     fsh_engine_core(engine, &core);
-    looking->reading =
-        core.loaded ? core.step == FSH_STEP_ADOPT : core.failure == 0 && !core.closing;
     wake = fsh_core_wake_at(&core);
-    *ret = (struct freshet_session_status){
+    *ret_status = (struct freshet_session_status){
         .phase = fsh_lib_phase(core.record.phase),
         .usable = fsh_core_usable(&core, now),
         .challenge = core.challenge ? core.challenge : core.record.parked,
@@ -261,11 +257,19 @@ static void look_on_engine(void *data)
         .ended = atomic_load(&engine->counters.ended),
         .partners = engine->token ? engine->token->partner_count : 0,
     };
-    ret->status = ret->usable ? FRESHET_OK : fsh_core_why(&core);
+    ret_status->status = ret_status->usable ? FRESHET_OK : fsh_core_why(&core);
     if (core.published) {
-        fsh_lib_tell(core.published, &core.token, now, &ret->freshness);
-        ret->age_ms = fsh_mono_until(core.token.sent_at, now);
+        fsh_lib_tell(core.published, &core.token, now, &ret_status->freshness);
+        ret_status->age_ms = fsh_mono_until(core.token.sent_at, now);
     }
+    return core.loaded ? core.step == FSH_STEP_ADOPT : core.failure == 0 && !core.closing;
+}
+
+static void look_on_engine(void *data)
+{
+    struct looking *looking = data;
+
+    looking->reading = fsh_lib_look(looking->session, looking->ret_status);
 }
 
 /* The keeper's word on it, but for the token in hand here, which may serve on without a keeper. */
