@@ -99,12 +99,15 @@ static void count_own(struct fsh_counters *counters, enum fsh_note_kind note)
         add(&counters->ended);
 }
 
-void fsh_engine_count_note(struct fsh_active *active, enum fsh_note_kind note, int status,
+void fsh_engine_count_note(struct fsh_session *session, enum fsh_note_kind note, int status,
                            struct fsh_mono now)
 {
-    count_own(&active->session->counters, note);
-    fsh_engine_meter_note(&active->session->engine->meter, note, status);
-    flight(active, note, now);
+    struct fsh_active *active = fsh_engine_active(session);
+
+    count_own(&session->counters, note);
+    fsh_engine_meter_note(&session->engine->meter, note, status);
+    if (active)
+        flight(active, note, now);
 }
 
 /* ---- sessions and their tokens ----------------------------------------------------------- */

@@ -196,18 +196,16 @@ static int use_store(struct fsh_active *active, uint64_t ticket, const struct fs
 
 /* ---- effects ----------------------------------------------------------------------------- */
 
-/* The flight that a poke led to is over. */
-static void unheed(struct fsh_active *active)
+void fsh_engine_unheed(struct fsh_session *session)
 {
     unsigned char heeded = FSH_POKE_HEEDED;
 
-    (void)atomic_compare_exchange_strong(&active->session->poked, &heeded, FSH_POKE_NONE);
+    (void)atomic_compare_exchange_strong(&session->poked, &heeded, FSH_POKE_NONE);
 }
 
-static void put_in_force(struct fsh_active *active, struct fsh_token *token)
+void fsh_engine_put_in_force(struct fsh_session *session, struct fsh_token *token,
+                             struct fsh_mono sent_at, int64_t lifetime_ms)
 {
-    const struct fsh_freshness *times = &active->core.token;
-    struct fsh_session *session = active->session;
     struct fsh_token *before;
 
     (void)pthread_mutex_lock(fsh_engine_lock(session));
@@ -216,9 +214,16 @@ static void put_in_force(struct fsh_active *active, struct fsh_token *token)
     (void)pthread_mutex_unlock(fsh_engine_lock(session));
     fsh_engine_count_token(session, before, token);
     fsh_token_unref(before);
-    fsh_view_write(&session->view, token ? token->generation : 0, times->sent_at,
-                   fsh_mono_until(times->sent_at, times->expires_at));
-    unheed(active);
+    fsh_view_write(&session->view, token ? token->generation : 0, sent_at, lifetime_ms);
+    fsh_engine_unheed(session);
+}
+
+static void put_in_force(struct fsh_active *active, struct fsh_token *token)
+{
+    const struct fsh_freshness *times = &active->core.token;
+
+    fsh_engine_put_in_force(active->session, token, times->sent_at,
+                            fsh_mono_until(times->sent_at, times->expires_at));
 }
 
 static void withdraw(struct fsh_active *active)
@@ -237,7 +242,7 @@ void fsh_engine_forget(struct fsh_active *active)
     active->made = NULL;
     if (active->core.challenge == 0)
         fsh_base_secret_done(&active->challenge_session);
-    unheed(active);
+    fsh_engine_unheed(active->session);
 }
 
 /* The store keeps it, too. What every program does when it starts says nothing later, and would
@@ -254,29 +259,31 @@ static void keep_note(const struct fsh_session *session, const struct fsh_ledger
         .times = entry->times,
     };
 
-    if (!store->ops->note || entry->note == FSH_NOTE_OPENED || entry->note == FSH_NOTE_ADOPTED)
+    if (!store || !store->ops->note || entry->note == FSH_NOTE_OPENED ||
+        entry->note == FSH_NOTE_ADOPTED)
         return;
     (void)snprintf(row.name, sizeof(row.name), "%s", fsh_engine_note_name(entry->note));
     store->ops->note(store, session->name, &row);
 }
 
-static void write_note(struct fsh_active *active, const struct fsh_effect *effect)
+void fsh_engine_note(struct fsh_session *session, enum fsh_note_kind note, int status,
+                     int64_t value)
 {
-    struct fsh_engine *engine = active->session->engine;
+    struct fsh_engine *engine = session->engine;
     struct fsh_now now = fsh_engine_now(engine);
     struct fsh_ledger_entry entry = {
-        .session = active->session->number,
+        .session = session->number,
         .mono = now.mono,
         .wall = now.wall,
-        .note = effect->note.note,
-        .status = effect->note.status,
-        .value = effect->note.value,
+        .note = note,
+        .status = status,
+        .value = value,
     };
 
-    fsh_engine_count_note(active, effect->note.note, effect->note.status, now.mono);
+    fsh_engine_count_note(session, note, status, now.mono);
     if (fsh_engine_ledger_write(&engine->ledger, &entry) && engine->io.event)
-        engine->io.event(engine->io.event_data, active->session, &entry);
-    keep_note(active->session, &entry);
+        engine->io.event(engine->io.event_data, session, &entry);
+    keep_note(session, &entry);
 }
 
 static bool of_flight(const struct fsh_request *request)
@@ -350,7 +357,8 @@ static int do_effect(struct fsh_active *active, const struct fsh_effect *effect)
         active->session->engine->gate_opened = true;
         break;
     case FSH_EFFECT_NOTE:
-        write_note(active, effect);
+        fsh_engine_note(active->session, effect->note.note, effect->note.status,
+                        effect->note.value);
         break;
     }
     return FRESHET_OK;

@@ -38,6 +38,8 @@ struct fsh_request {
     struct fsh_message message;
     struct fsh_token *token; /* a reference, when the message is authorized: its headers go along */
     bool fresh_connection;   /* the message must never be sent twice, not even by the transport */
+    uint64_t if_generation;  /* to a keeper: the generation in hand, for If-None-Match; 0: none */
+    int64_t timeout_ms;      /* 0: FSH_EXCHANGE_MS */
     uint64_t ticket;
     struct fsh_mono asked_at;
     struct fsh_call *call; /* of an MFA call; else NULL */
@@ -70,6 +72,7 @@ struct fsh_engine_options {
     struct fsh_secret_store *secrets; /* borrowed */
     struct fsh_token_cache *tokens;   /* borrowed */
     uint64_t holder;                  /* unique among the engines that share the store; not 0 */
+    bool remote; /* the sessions are a keeper's (engine/remote.h): there are no stores */
 };
 
 enum fsh_call_kind {
@@ -81,7 +84,10 @@ enum fsh_call_kind {
     FSH_CALL_MFA_SETTINGS_GET,
     FSH_CALL_MFA_SETTINGS_PUT,
     FSH_CALL_TOTP_GET,
-    FSH_CALL_TOTP_PUT
+    FSH_CALL_TOTP_PUT,
+    FSH_CALL_STATUS, /* of a keeper's session, as the next */
+    FSH_CALL_EXPLAIN,
+    FSH_CALL_KINDS
 };
 
 /* What a call brings along. The secrets are the call's own. */
@@ -117,6 +123,7 @@ struct fsh_call {
     struct fsh_call_input in; /* not of ENSURE */
     struct freshet_error error;
     struct fsh_mfa_answer mfa; /* out, of the MFA calls; the caller ends it */
+    struct fsh_secret answer;  /* out, of STATUS and EXPLAIN: the keeper's; the caller ends it */
 };
 
 /* Where a service's password comes from. */
@@ -201,6 +208,7 @@ struct fsh_session {
     union {
         struct fsh_active *active; /* unless resting */
         struct fsh_rest rest;
+        struct fsh_remote *remote; /* a keeper's session, which counts as resting */
     };
     struct fsh_timer timer;
     LIST_ENTRY(fsh_session) in_engine;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "engine/internal.h"
+#include "engine/remote.h"
 
 #include <freshet/status.h>
 #include <stdio.h>
@@ -321,6 +322,10 @@ void fsh_engine_answered(struct fsh_request *request, const struct fsh_reply *re
     struct fsh_request copy = *request;
     struct fsh_answer answer;
 
+    if (request->session->engine->options.remote) {
+        fsh_remote_answered(request, reply);
+        return;
+    }
     fsh_profile_read(active->session->engine->options.profile, request->kind, reply,
                      fsh_engine_now(active->session->engine).wall, &answer);
     /* What follows may cancel the session's requests; this one is no longer among them. */

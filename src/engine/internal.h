@@ -44,6 +44,18 @@ struct fsh_now fsh_engine_now(const struct fsh_engine *engine);
  * session's timer. */
 void fsh_engine_carry_out(struct fsh_active *active, const struct fsh_effects *fx);
 
+/* `token`, of which a reference is taken over, is in force from now on; NULL: none is. Who said
+ * that it ran low has been heeded. */
+void fsh_engine_put_in_force(struct fsh_session *session, struct fsh_token *token,
+                             struct fsh_mono sent_at, int64_t lifetime_ms);
+
+/* The flight that a poke led to is over. */
+void fsh_engine_unheed(struct fsh_session *session);
+
+/* Writes the ledger, and tells the program. */
+void fsh_engine_note(struct fsh_session *session, enum fsh_note_kind note, int status,
+                     int64_t value);
+
 /* Wipes what a flight held. */
 void fsh_engine_forget(struct fsh_active *active);
 
@@ -79,6 +91,12 @@ void fsh_engine_session_fire(struct fsh_session *session);
 /* Ends a call: takes it off its list and hands it back. With a status that is not FRESHET_OK, its
  * error is filled in from what the session knows. */
 void fsh_engine_finish(struct fsh_call *call, int status, int64_t retry_after_ms);
+
+/* The same, of a call whose status and error are set. */
+void fsh_engine_hand_back(struct fsh_call *call);
+
+/* Puts a call on a list, and sets its timer to its deadline. */
+void fsh_engine_put_on(struct fsh_calls *list, struct fsh_call *call);
 
 void fsh_engine_finish_all(struct fsh_calls *calls, int status);
 
@@ -119,7 +137,7 @@ void fsh_engine_count_tokens(struct fsh_engine *engine, const struct fsh_cache_o
 
 /* `outcome` as in struct fsh_meter. */
 void fsh_engine_count_exchange(const struct fsh_request *request, unsigned outcome);
-void fsh_engine_count_note(struct fsh_active *active, enum fsh_note_kind note, int status,
+void fsh_engine_count_note(struct fsh_session *session, enum fsh_note_kind note, int status,
                            struct fsh_mono now);
 
 /* `before` was in force, `token` is; NULL for none. */

@@ -324,6 +324,20 @@ void fsh_lib_operation_end(struct freshet_operation *operation, int status, cons
     (void)pthread_mutex_unlock(&queue->lock);
 }
 
+void fsh_lib_operation_fail(struct freshet_operation *operation, int status,
+                            const struct freshet_error *error)
+{
+    struct freshet_queue *queue = operation->queue;
+
+    operation->call.status = status;
+    if (status != FRESHET_OK)
+        operation->call.error = *error;
+    (void)pthread_mutex_lock(&queue->lock);
+    operation->ended = true;
+    make_ready(operation);
+    (void)pthread_mutex_unlock(&queue->lock);
+}
+
 int freshet_ensure_fresh_async(struct freshet_session *session, const struct freshet_demand *demand,
                                struct freshet_queue *queue, freshet_done_fn *done, void *data,
                                struct freshet_operation **ret_operation,

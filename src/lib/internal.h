@@ -48,6 +48,7 @@ struct freshet {
     struct fsh_token_cache *tokens;
     int64_t threshold_ms;
     uint64_t boot; /* as fsh_clock_boot */
+    bool keeper; /* the sessions are a keeper's: there are no stores */
     struct fsh_events events;
 };
 
@@ -129,6 +130,15 @@ int fsh_lib_operation_begin(struct freshet_queue *queue, freshet_done_fn *done, 
 /* Its end: `done` is told the status, with `why` (one sentence, or "" for the status's). Any
  * thread. */
 void fsh_lib_operation_end(struct freshet_operation *operation, int status, const char *why);
+
+/* The same with all that is known of a failure; `error` is not looked at with FRESHET_OK. */
+void fsh_lib_operation_fail(struct freshet_operation *operation, int status,
+                            const struct freshet_error *error);
+
+/* ---- session.c */
+
+/* Looks at a session, on the engine's thread. Whether the store is still to tell what it has. */
+bool fsh_lib_look(struct freshet_session *session, struct freshet_session_status *ret_status);
 
 /* ---- events.c */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
+#include "engine/remote_read.h"
 #include "lib/internal.h"
 
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static int read_options(const struct freshet_session_options *given, const struc
                                  "FRESHET_SESSION_OPTIONS_INIT");
         memcpy(&options, given, given->size);
     }
-    if (options.kind == FRESHET_SERVICE &&
+    if (options.kind == FRESHET_SERVICE && !freshet->keeper &&
         (!options.username || (!options.password && !options.password_file)))
         return fsh_base_fail(error, FRESHET_EINVAL,
                              "a service signs in by itself: it needs a username and a password");
@@ -233,20 +234,16 @@ enum freshet_phase fsh_lib_phase(enum fsh_phase phase)
     return phases[phase];
 }
 
-static void look_on_engine(void *data)
+bool fsh_lib_look(struct freshet_session *session, struct freshet_session_status *ret_status)
 {
-    struct looking *looking = data;
-    struct fsh_session *engine = &looking->session->engine;
+    struct fsh_session *engine = &session->engine;
     struct fsh_core core;
     struct fsh_mono now = fsh_clock_mono();
     struct fsh_mono wake;
-    struct freshet_session_status *ret = looking->ret_status;
 
     fsh_engine_core(engine, &core);
-    looking->reading =
-        core.loaded ? core.step == FSH_STEP_ADOPT : core.failure == 0 && !core.closing;
     wake = fsh_core_wake_at(&core);
-    *ret = (struct freshet_session_status){
+    *ret_status = (struct freshet_session_status){
         .phase = fsh_lib_phase(core.record.phase),
         .usable = fsh_core_usable(&core, now),
         .challenge = core.challenge ? core.challenge : core.record.parked,
@@ -261,11 +258,37 @@ static void look_on_engine(void *data)
         .ended = atomic_load(&engine->counters.ended),
         .partners = engine->token ? engine->token->partner_count : 0,
     };
-    ret->status = ret->usable ? FRESHET_OK : fsh_core_why(&core);
+    ret_status->status = ret_status->usable ? FRESHET_OK : fsh_core_why(&core);
     if (core.published) {
-        fsh_lib_tell(core.published, &core.token, now, &ret->freshness);
-        ret->age_ms = fsh_mono_until(core.token.sent_at, now);
+        fsh_lib_tell(core.published, &core.token, now, &ret_status->freshness);
+        ret_status->age_ms = fsh_mono_until(core.token.sent_at, now);
     }
+    return core.loaded ? core.step == FSH_STEP_ADOPT : core.failure == 0 && !core.closing;
+}
+
+static void look_on_engine(void *data)
+{
+    struct looking *looking = data;
+
+    looking->reading = fsh_lib_look(looking->session, looking->ret_status);
+}
+
+/* The keeper's word on it, but for the token in hand here, which may serve on without a keeper. */
+static int ask_keeper(struct freshet_session *session, struct freshet_session_status *ret_status,
+                      struct freshet_error *error)
+{
+    struct fsh_call call = {.kind = FSH_CALL_STATUS};
+    int status = fsh_lib_call(session, &call, READING_MS, error);
+
+    if (status == FRESHET_OK) {
+        status = fsh_remote_read_status(fsh_base_secret_reveal(&call.answer), call.answer.len,
+                                        ret_status);
+        if (status != FRESHET_OK)
+            (void)fsh_base_fail(error, status, "session %s: the keeper's answer: %s",
+                                session->engine.name, freshet_status_text(status));
+    }
+    fsh_lib_call_done(&call);
+    return status;
 }
 
 int freshet_session_status(struct freshet_session *session,
@@ -277,6 +300,8 @@ int freshet_session_status(struct freshet_session *session,
 
     if (fsh_lib_forked(session->freshet))
         return fsh_base_fail(error, FRESHET_EFORKED, NULL);
+    if (session->freshet->keeper)
+        return ask_keeper(session, ret_status, error);
     latest = fsh_mono_add(fsh_clock_mono(), READING_MS);
     fsh_lib_on_engine(session->freshet, look_on_engine, &looking);
     while (looking.reading && fsh_clock_mono().ms < latest.ms) {
