@@ -264,8 +264,10 @@ static void stop(struct program *program)
     for (size_t i = 0; i < 2; i++)
         fsh_socket_done(&program->sockets[i]);
     fsh_events_free(keeper->events);
-    freshet_queue_free(keeper->queue);
+    /* Calls that cannot be called off end with their sessions. */
     fsh_registry_free(keeper->registry);
+    fsh_events_free(keeper->events);
+    freshet_queue_free(keeper->queue);
     freshet_close(keeper->freshet);
     fsh_metrics_free(keeper->metrics);
     if (program->signals.fd >= 0)
