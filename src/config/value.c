@@ -275,6 +275,8 @@ static bool good_store(const char *text)
 {
     if (strncmp(text, "sqlite:", 7) == 0)
         return good_path(text + 7) && text[7] != ':' && strncmp(text + 7, "file:", 5) != 0;
+    if (strncmp(text, "keeper:", 7) == 0)
+        return text[7] == '/' && good_socket(text + 7);
     return strcmp(text, "memory:") == 0;
 }
 
@@ -329,7 +331,7 @@ static const struct {
                                            "without a user name"},
     [FSH_CONFIG_TYPE_SOCKET] = {good_socket,
                                 "the path of a Unix socket, at most 107 bytes; ~ is not expanded"},
-    [FSH_CONFIG_TYPE_STORE] = {good_store, "memory: or sqlite:FILE"},
+    [FSH_CONFIG_TYPE_STORE] = {good_store, "memory:, sqlite:FILE or keeper:SOCKET"},
     [FSH_CONFIG_TYPE_TEXT] = {good_text, "a text"},
     [FSH_CONFIG_TYPE_URL] = {good_url, "https://HOST[:PORT][/PATH] (http for loopback only), "
                                        "without a user name, query or fragment"},

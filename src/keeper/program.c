@@ -3,7 +3,9 @@
 
 #include "base/error.h"
 #include "base/post.h"
+#include "keeper/events.h"
 #include "keeper/log.h"
+#include "keeper/metrics.h"
 #include "keeper/privileges.h"
 #include "keeper/server.h"
 
@@ -141,6 +143,10 @@ static int open_sessions(struct fsh_keeper *keeper, struct freshet_error *error)
         status = freshet_queue_new(&keeper->queue, error);
     if (status == FRESHET_OK && fsh_registry_new(keeper->freshet, &keeper->registry) != FRESHET_OK)
         status = fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    if (status == FRESHET_OK && fsh_metrics_new(&keeper->metrics) != FRESHET_OK)
+        status = fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    if (status == FRESHET_OK)
+        status = fsh_events_new(keeper, &keeper->events, error);
     if (status == FRESHET_OK)
         status = fsh_registry_apply(keeper->registry, keeper->config, error);
     return status;
@@ -214,10 +220,12 @@ void fsh_program_stop(struct fsh_program *program)
     fsh_activation_done(&program->activation);
     for (size_t i = 0; i < sizeof(program->sockets) / sizeof(program->sockets[0]); i++)
         fsh_socket_done(&program->sockets[i]);
+    fsh_events_free(keeper->events);
     /* Calls that cannot be called off end with their sessions. */
     fsh_registry_free(keeper->registry);
     freshet_queue_free(keeper->queue);
     freshet_close(keeper->freshet);
+    fsh_metrics_free(keeper->metrics);
     fsh_signals_stop(&program->signals);
     fsh_main_loop_free(keeper->loop);
     freshet_config_free(keeper->config);

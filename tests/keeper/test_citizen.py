@@ -453,6 +453,21 @@ def who_waits_is_answered_before_the_end(lab):
         idle.close()
 
 
+def streams_end_with_the_keeper(lab):
+    with lab.keeper({"billing": lab.service()}) as keeper:
+        keeper.signed_in("billing")
+        stream = unix_socket(keeper.control)
+        stream.sendall(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        check(stream.recv(4096).startswith(b"HTTP/1.1 200 "), "the stream opens")
+        begin = time.monotonic()
+        keeper.stop()
+        check(time.monotonic() - begin < 5, "at once, not after the drain's 10 s")
+        said(keeper, "drained", "unanswered=0")
+        while stream.recv(4096):
+            pass
+        stream.close()
+
+
 def a_second_signal_waits_for_nobody(lab):
     with somebody_waits(lab) as (_gate, keeper, waiter):
         keeper.process.send_signal(signal.SIGINT)
@@ -733,7 +748,7 @@ CASES = [
     passes_over_sockets_of_another_process, without_any_socket_it_says_so, takes_credentials_of_the_manager,
     a_reload_swaps_sessions_and_grants, a_wrong_configuration_changes_nothing,
     what_needs_a_restart_is_named_and_stays, who_waits_is_answered_before_the_end,
-    a_second_signal_waits_for_nobody, the_drain_has_a_deadline, a_restart_keeps_every_session,
+    streams_end_with_the_keeper, a_second_signal_waits_for_nobody, the_drain_has_a_deadline, a_restart_keeps_every_session,
     nobody_looks_into_it, the_log_never_holds_a_secret, the_journal_gets_priorities, the_units_are_good, the_units_score_is_the_one_in_the_docs,
 ]
 # Only root can become somebody, or have others ask.

@@ -378,7 +378,7 @@ static void a_wrong_value_is_told_what_is_expected(void **state)
         {"platform", "ca_file = ~/ca", "ca_file expects the path of a file; ~ is not expanded"},
         {"platform", "proxy = a@b",
          "proxy expects [http://|https://|socks5://|socks5h://]HOST[:PORT], without a user name"},
-        {"store", "secrets = disk", "secrets expects memory: or sqlite:FILE"},
+        {"store", "secrets = disk", "secrets expects memory:, sqlite:FILE or keeper:SOCKET"},
         {"store", "key_file =", "key_file expects the path of a file; ~ is not expanded"},
         {"keeper", "control_socket = x/",
          "control_socket expects the path of a Unix socket, at most 107 bytes; ~ is not expanded"},
