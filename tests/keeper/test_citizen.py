@@ -296,6 +296,20 @@ def a_reload_swaps_sessions_and_grants(lab):
         equal(lab.platform.counter("sign_in_attempts"), 2)  # one each: a reload opens nothing anew
 
 
+def a_reload_swaps_the_origin_of_browsers(lab):
+    old, new = "http://127.0.0.1:8080", "http://127.0.0.1:8081"
+    with lab.keeper(browser={"origin": old}) as keeper:
+        def answers(origin):
+            return request(keeper.browser, "POST", "/freshet/sign-in", {"username": "svc-demo", "password": "wrong"},
+                           {"Origin": origin, "X-Freshet-CSRF": "1"}).status
+        equal((answers(old), answers(new)), (401, 403))
+        keeper.configure({}, browser={"origin": new})
+        keeper.reload()
+        said(keeper, "reloaded")
+        equal((answers(old), answers(new)), (403, 401))
+        check("reload-needs-restart" not in keeper.log(), keeper.log())
+
+
 def a_wrong_configuration_changes_nothing(lab):
     granted = {"billing": lab.service(allow=f"uid:{STRANGER_UID} read")}
     with lab.keeper(granted) as keeper:
@@ -746,7 +760,7 @@ CASES = [
     tells_when_it_is_ready_and_when_it_stops, tells_of_a_reload_with_its_time,
     answers_the_watchdog_while_its_loop_turns, takes_sockets_by_their_names, refuses_sockets_that_are_wrong,
     passes_over_sockets_of_another_process, without_any_socket_it_says_so, takes_credentials_of_the_manager,
-    a_reload_swaps_sessions_and_grants, a_wrong_configuration_changes_nothing,
+    a_reload_swaps_sessions_and_grants, a_reload_swaps_the_origin_of_browsers, a_wrong_configuration_changes_nothing,
     what_needs_a_restart_is_named_and_stays, who_waits_is_answered_before_the_end,
     streams_end_with_the_keeper, a_second_signal_waits_for_nobody, the_drain_has_a_deadline, a_restart_keeps_every_session,
     nobody_looks_into_it, the_log_never_holds_a_secret, the_journal_gets_priorities, the_units_are_good, the_units_score_is_the_one_in_the_docs,
