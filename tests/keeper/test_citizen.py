@@ -651,6 +651,10 @@ def the_log_never_holds_a_secret(lab):
         keeper.call("POST", "/v1/sessions/ann/sign-in", {"username": "demo", "password": PASSWORD})
         request(keeper.browser, "POST", "/freshet/sign-in", {"username": "demo", "password": "wrong-Password-3"},
                 {"Origin": "http://127.0.0.1:8080", "X-Freshet-CSRF": "1"})
+        answer = request(keeper.browser, "POST", "/freshet/sign-in", {"username": "svc-demo", "password": PASSWORD},
+                         {"Origin": "http://127.0.0.1:8080", "X-Freshet-CSRF": "1"})
+        equal(answer.status, 200, repr(answer))
+        cookie = answer.headers["Set-Cookie"].split(";")[0].split("=", 1)[1]
         request(keeper.control, "GET", f"/v1/sessions/x%0A{token}/headers", None, {"Authorization": token})
         keeper.configure({"billing": lab.service()}, keeper={"log_level": "debug", "log_format": "json"})
         keeper.reload()
@@ -659,7 +663,7 @@ def the_log_never_holds_a_secret(lab):
         log = keeper.log()
         with open(keeper.key_file, encoding="ascii") as file:
             keys = [word for word in file.read().split() if len(word) >= 32]
-        secrets = [token, token[:40], PASSWORD, "not-The-Password-1", "wrong-Password-2", "wrong-Password-3", *keys]
+        secrets = [token, token[:40], cookie, cookie[22:], PASSWORD, "not-The-Password-1", "wrong-Password-2", "wrong-Password-3", *keys]
         equal([secret for secret in secrets if secret in log], [])
         for line in log.splitlines():
             event = json.loads(line)
