@@ -219,10 +219,10 @@ void fsh_program_stop(struct fsh_program *program)
     struct fsh_keeper *keeper = &program->keeper;
 
     fsh_notify_stop(&program->notify);
-    fsh_server_free(keeper->server);
-    fsh_activation_done(&program->activation);
     for (size_t i = 0; i < sizeof(program->sockets) / sizeof(program->sockets[0]); i++)
         fsh_socket_done(&program->sockets[i]);
+    fsh_server_free(keeper->server);
+    fsh_activation_done(&program->activation);
     fsh_events_free(keeper->events);
     /* Calls that cannot be called off end with their sessions. */
     fsh_registry_free(keeper->registry);
