@@ -20,7 +20,7 @@ BUILDS = [
     ("build-tsan", ["-Db_sanitize=thread", "-Dbuildtype=debugoptimized", "-Db_lundef=false"],
      ["--suite", "lib", "--suite", "threads"]),
     ("build", [], ["--suite", "sim", "--suite", "cli", "--suite", "kill", "--suite", "canary",
-                    "--suite", "keeper"]),
+      "--suite", "keeper"]),
 ]
 
 CASE = re.compile(r"(not )?ok\b\s*\d*\s*(?:- )?(.*)")
