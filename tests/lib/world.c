@@ -129,6 +129,14 @@ void until_below_threshold(struct freshet_session *session)
     sleep_ms((long)(status.freshness.expires_ms - life / 4 + 5));
 }
 
+void world_options(const struct world *world, struct freshet_options *ret_options)
+{
+    *ret_options = (struct freshet_options)FRESHET_OPTIONS_INIT;
+    ret_options->url = world->server.dev.url;
+    if (keeper_wanted())
+        ret_options->secrets = world->keeper.secrets;
+}
+
 int world_setup(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
@@ -138,7 +146,9 @@ int world_setup(void **state)
     if (!world)
         return -1;
     devserver_start(&world->server, "http", NULL);
-    options.url = world->server.dev.url;
+    if (keeper_wanted())
+        keeper_start(&world->keeper, world->server.dev.url, NULL);
+    world_options(world, &options);
     if (freshet_open(&options, &world->freshet, &error) != FRESHET_OK) {
         print_message("%s\n", error.message);
         return -1;
@@ -152,6 +162,8 @@ int world_teardown(void **state)
     struct world *world = *state;
 
     freshet_close(world->freshet);
+    if (keeper_wanted())
+        keeper_stop(&world->keeper);
     devserver_stop(&world->server);
     free(world);
     return 0;
