@@ -1,32 +1,109 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keeper/control.h"
 
+#include "base/error.h"
+
 #include <errno.h>
 #include <freshet/status.h>
 #include <stdlib.h>
 
+/* The most asked first. */
 const struct fsh_route fsh_control_routes[] = {
     {FSH_DOOR_CONTROL, "GET", "/v1/sessions/:name/headers", fsh_control_headers},
+    {FSH_DOOR_CONTROL, "GET", "/v1/sessions/:name/token", fsh_control_token},
+    {FSH_DOOR_CONTROL, "GET", "/v1/sessions/:name", fsh_control_status},
+    {FSH_DOOR_CONTROL, "POST", "/v1/sessions/:name/unauthorized", fsh_control_unauthorized},
+    {FSH_DOOR_CONTROL, "GET", "/v1/sessions", fsh_control_sessions},
+    {FSH_DOOR_CONTROL, "GET", "/v1/platform", fsh_control_platform},
+    {FSH_DOOR_CONTROL, "GET", "/v1/sessions/:name/explain", fsh_control_explain},
+    {FSH_DOOR_CONTROL, "POST", "/v1/sessions/:name/sign-in", fsh_control_sign_in},
+    {FSH_DOOR_CONTROL, "POST", "/v1/sessions/:name/mfa", fsh_control_mfa},
+    {FSH_DOOR_CONTROL, "POST", "/v1/sessions/:name/new-password", fsh_control_new_password},
+    {FSH_DOOR_CONTROL, "POST", "/v1/sessions/:name/sign-out", fsh_control_sign_out},
+    {FSH_DOOR_CONTROL, "GET", "/v1/sessions/:name/mfa-settings", fsh_control_mfa_get},
+    {FSH_DOOR_CONTROL, "PUT", "/v1/sessions/:name/mfa-settings", fsh_control_mfa_put},
+    {FSH_DOOR_CONTROL, "POST", "/v1/sessions/:name/totp", fsh_control_totp_begin},
+    {FSH_DOOR_CONTROL, "PUT", "/v1/sessions/:name/totp", fsh_control_totp_confirm},
     {0},
 };
 
 /* ---- sessions and verbs ------------------------------------------------------------------ */
 
-struct fsh_entry *fsh_control_entry(struct fsh_keeper_request *request, enum fsh_verb verb)
+/* The session was opened by its name: is it one of the store's? */
+static bool answer_opened(struct fsh_ask *ask, int status, const struct freshet_error *error)
 {
-    struct fsh_entry *entry = fsh_registry_find(request->keeper->registry, request->segments[0]);
-    unsigned verbs = fsh_grants_verbs(entry ? entry->grants : NULL, request->peer);
+    struct fsh_keeper_request *request = ask->request;
+    struct fsh_registry *registry = request->keeper->registry;
+    struct fsh_entry *entry = ask->entry;
 
-    if (entry && (verbs & verb))
-        return entry;
-    if (verbs & verb)
+    if (status != FRESHET_OK) {
+        fsh_request_answer(request, fsh_page_problem(status, error));
+        return false;
+    }
+    if (ask->status.phase == FRESHET_PHASE_NONE && ask->status.status != FRESHET_ESTORE &&
+        ask->status.challenge == FRESHET_OK && ask->status.sign_ins == 0) {
+        fsh_registry_forget(registry, entry);
         fsh_request_answer(request, fsh_page_problem(FRESHET_ENOSESSION, NULL));
-    else
-        fsh_request_answer(request, fsh_page_problem(FRESHET_EACCESS, NULL));
-    return NULL;
+        return false;
+    }
+    request->data = NULL;
+    request->gone = NULL;
+    ask->then(request, entry);
+    return false;
 }
 
-bool fsh_control_number(struct fsh_keeper_request *request, const char *name, int64_t *number)
+static void find(struct fsh_keeper_request *request, enum fsh_verb verb, bool anew,
+                 fsh_control_then_fn *then)
+{
+    struct fsh_registry *registry = request->keeper->registry;
+    struct fsh_entry *entry = fsh_registry_find(registry, request->segments[0]);
+    struct freshet_error error;
+    struct fsh_ask *ask;
+    int status;
+
+    if (!(fsh_grants_verbs(entry ? entry->grants : NULL, request->peer) & verb)) {
+        fsh_request_answer(request, fsh_page_problem(FRESHET_EACCESS, NULL));
+        return;
+    }
+    if (entry) {
+        then(request, entry);
+        return;
+    }
+    status = fsh_registry_open(registry, request->segments[0], &entry, &error);
+    if (status != FRESHET_OK) {
+        fsh_request_answer(request, fsh_page_problem(status, &error));
+        return;
+    }
+    if (anew) {
+        then(request, entry);
+        return;
+    }
+    ask = fsh_ask_new(request, entry, answer_opened);
+    if (!ask)
+        return;
+    ask->then = then;
+    fsh_ask_made(ask,
+                 fsh_lib_status_async(entry->session, &ask->status, request->keeper->queue,
+                                      fsh_ask_done, ask, &error),
+                 &error);
+}
+
+void fsh_control_session(struct fsh_keeper_request *request, enum fsh_verb verb,
+                         fsh_control_then_fn *then)
+{
+    find(request, verb, false, then);
+}
+
+void fsh_control_session_anew(struct fsh_keeper_request *request, enum fsh_verb verb,
+                              fsh_control_then_fn *then)
+{
+    find(request, verb, true, then);
+}
+
+/* ---- input ------------------------------------------------------------------------------- */
+
+bool fsh_control_number(struct fsh_keeper_request *request, const char *name, int64_t least,
+                        int64_t most, int64_t *number)
 {
     const char *text = fsh_request_argument(request, name);
     long long value;
@@ -36,13 +113,48 @@ bool fsh_control_number(struct fsh_keeper_request *request, const char *name, in
         return true;
     errno = 0;
     value = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0) {
+    if (end == text || *end != '\0' || errno != 0 || value < least || value > most) {
         fsh_request_answer(request,
-                           fsh_page_fail(FRESHET_EINVAL, "%s: a whole number is expected", name));
+                           fsh_page_fail(FRESHET_EINVAL, "%s: a whole number from %lld to %lld",
+                                         name, (long long)least, (long long)most));
         return false;
     }
     *number = value;
     return true;
+}
+
+json_t *fsh_control_body(struct fsh_keeper_request *request)
+{
+    json_error_t error;
+    json_t *body;
+
+    if (request->body_len == 0)
+        body = json_object();
+    else
+        body = json_loadb(request->body, request->body_len, JSON_REJECT_DUPLICATES, &error);
+    if (json_is_object(body))
+        return body;
+    json_decref(body);
+    /* Not with the parser's own words, which quote what it met. */
+    fsh_request_answer(request, fsh_page_fail(FRESHET_EINVAL, "the body is no JSON object"));
+    return NULL;
+}
+
+void fsh_control_bad_body(struct fsh_keeper_request *request, json_t *body,
+                          const json_error_t *error)
+{
+    fsh_request_answer(request, fsh_page_fail(FRESHET_EINVAL, "the body: %s", error->text));
+    json_decref(body);
+}
+
+bool fsh_control_timeout(struct fsh_keeper_request *request, json_int_t timeout_ms)
+{
+    if (timeout_ms >= 0 && timeout_ms <= FSH_CONTROL_TIMEOUT_MAX_MS)
+        return true;
+    fsh_request_answer(request,
+                       fsh_page_fail(FRESHET_EINVAL, "timeout_ms: a whole number from 0 to %d",
+                                     FSH_CONTROL_TIMEOUT_MAX_MS));
+    return false;
 }
 
 /* ---- requests that wait ------------------------------------------------------------------ */
@@ -57,8 +169,7 @@ static void ask_gone(struct fsh_keeper_request *request)
 }
 
 struct fsh_ask *fsh_ask_new(struct fsh_keeper_request *request, struct fsh_entry *entry,
-                            void (*answer)(struct fsh_ask *ask, int status,
-                                           const struct freshet_error *error))
+                            fsh_ask_answer_fn *answer)
 {
     struct fsh_ask *ask = calloc(1, sizeof(*ask));
 
@@ -74,15 +185,34 @@ struct fsh_ask *fsh_ask_new(struct fsh_keeper_request *request, struct fsh_entry
     return ask;
 }
 
+/* Its session was closed meanwhile: no longer configured, or configured anew. */
+static void answer_closed(struct fsh_keeper_request *request)
+{
+    struct freshet_error error;
+
+    if (!fsh_registry_find(request->keeper->registry, request->segments[0])) {
+        fsh_request_answer(request, fsh_page_problem(FRESHET_ENOSESSION, NULL));
+        return;
+    }
+    (void)fsh_base_fail(&error, FRESHET_ECLOSED, "the session is being opened anew; ask again");
+    error.retry_after_ms = 1000;
+    fsh_request_answer(request, fsh_page_problem(FRESHET_ECLOSED, &error));
+}
+
 void fsh_ask_done(void *data, int status, const struct freshet_freshness *freshness,
                   const struct freshet_error *error)
 {
     struct fsh_ask *ask = data;
 
     (void)freshness;
-    if (ask->request)
-        ask->answer(ask, status, error);
+    ask->operation = NULL;
+    if (ask->request && !ask->entry->session)
+        answer_closed(ask->request);
+    else if (ask->request && ask->answer(ask, status, error))
+        return;
     fsh_entry_unref(ask->entry);
+    freshet_totp_done(&ask->totp);
+    free(ask->entries);
     free(ask);
 }
 
@@ -90,4 +220,36 @@ void fsh_ask_made(struct fsh_ask *ask, int status, const struct freshet_error *e
 {
     if (status != FRESHET_OK)
         fsh_ask_done(ask, status, NULL, error);
+}
+
+bool fsh_ask_answer_done(struct fsh_ask *ask, int status, const struct freshet_error *error)
+{
+    fsh_request_answer(ask->request, status == FRESHET_OK ? fsh_page_new(204, NULL, "", 0)
+                                                          : fsh_page_problem(status, error));
+    return false;
+}
+
+static bool answer_looked(struct fsh_ask *ask, int status, const struct freshet_error *error)
+{
+    fsh_request_answer(ask->request,
+                       status == FRESHET_OK
+                           ? fsh_page_json(200, fsh_control_status_json(ask->entry, &ask->status))
+                           : fsh_page_problem(status, error));
+    return false;
+}
+
+bool fsh_ask_answer_status(struct fsh_ask *ask, int status, const struct freshet_error *error)
+{
+    struct freshet_error detail;
+
+    if (status != FRESHET_OK) {
+        fsh_request_answer(ask->request, fsh_page_problem(status, error));
+        return false;
+    }
+    ask->answer = answer_looked;
+    fsh_ask_made(ask,
+                 fsh_lib_status_async(ask->entry->session, &ask->status,
+                                      ask->request->keeper->queue, fsh_ask_done, ask, &detail),
+                 &detail);
+    return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The headers of a session's next request: what nearly all requests ask for. With a usable token
+/* The headers of a session's next request, or the token that they are made of: what nearly all
+ * requests ask for. With a usable token
  * the answer is there at once, and mostly the very page that answered before. */
 
 #include "keeper/control.h"
@@ -36,6 +37,8 @@ static struct fsh_page *not_modified(uint64_t generation)
     etag_of(generation, etag);
     return fsh_page_header(fsh_page_new(304, NULL, "", 0), "ETag", etag);
 }
+
+/* ---- headers ----------------------------------------------------------------------------- */
 
 static struct fsh_page *render(const struct freshet_headers *headers, int64_t usable_s)
 {
@@ -79,8 +82,8 @@ static struct fsh_page *page_of(struct fsh_entry *entry, const char *partner,
 }
 
 /* Answers with the token at hand. False: there is none that does. */
-static bool answer_now(struct fsh_keeper_request *request, struct fsh_entry *entry,
-                       const struct freshet_demand *demand)
+static bool headers_now(struct fsh_keeper_request *request, struct fsh_entry *entry,
+                        const struct freshet_demand *demand)
 {
     const char *partner = fsh_request_argument(request, "partner");
     struct freshet_freshness freshness = {0};
@@ -110,27 +113,93 @@ static bool answer_now(struct fsh_keeper_request *request, struct fsh_entry *ent
     return true;
 }
 
-static void answer_later(struct fsh_ask *ask, int status, const struct freshet_error *error)
+/* ---- the token itself -------------------------------------------------------------------- */
+
+static json_t *partners_json(const struct fsh_lib_token *token)
 {
-    if (status == FRESHET_OK && answer_now(ask->request, ask->entry, NULL))
-        return;
-    fsh_request_answer(
-        ask->request,
-        fsh_page_problem(status == FRESHET_OK ? FRESHET_EUNAVAILABLE : status, error));
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < token->partner_count; i++)
+        (void)json_array_append_new(list, json_string(token->partners[i]));
+    return list;
 }
 
-void fsh_control_headers(struct fsh_keeper_request *request)
+static struct fsh_page *render_token(const struct fsh_lib_token *token)
 {
-    struct fsh_entry *entry = fsh_control_entry(request, FSH_VERB_READ);
+    char etag[24];
+    json_t *value = json_pack(
+        "{s:s, s:s, s:o, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "authorization",
+        token->authorization, "partner_header", token->partner_header, "partners",
+        partners_json(token), "partner", token->partner[0] ? token->partner : NULL, "generation",
+        (json_int_t)token->generation, "usable_ms", (json_int_t)token->usable_ms, "expires_ms",
+        (json_int_t)token->expires_ms, "age_ms", (json_int_t)token->age_ms, "lifetime_ms",
+        (json_int_t)token->lifetime_ms, "threshold_ms", (json_int_t)token->threshold_ms,
+        "refresh_in_ms", (json_int_t)token->refresh_in_ms);
+
+    etag_of(token->generation, etag);
+    return fsh_page_header(fsh_page_json(200, value), "ETag", etag);
+}
+
+static bool token_now(struct fsh_keeper_request *request, struct fsh_entry *entry,
+                      const struct freshet_demand *demand)
+{
+    struct freshet_freshness freshness;
+    struct fsh_lib_token token;
+    struct fsh_page *page;
+
+    if (!fsh_lib_at_hand(entry->session, demand, &freshness) ||
+        fsh_lib_token_take(entry->session, &token, NULL) != FRESHET_OK)
+        return false;
+    page =
+        is_known(request, token.generation) ? not_modified(token.generation) : render_token(&token);
+    fsh_lib_token_give(&token);
+    fsh_request_answer(request, page ? page : fsh_page_problem(FRESHET_ENOMEM, NULL));
+    return true;
+}
+
+/* ---- both -------------------------------------------------------------------------------- */
+
+typedef bool answer_fn(struct fsh_keeper_request *request, struct fsh_entry *entry,
+                       const struct freshet_demand *demand);
+
+static bool answer_after(struct fsh_ask *ask, int status, const struct freshet_error *error,
+                         answer_fn *answer)
+{
+    const struct freshet_demand any = {0};
+
+    if (status == FRESHET_OK && answer(ask->request, ask->entry, &any))
+        return false;
+    /* It was there when the call ended, and has gone since. */
+    fsh_request_answer(ask->request, status == FRESHET_OK
+                                         ? fsh_page_problem(FRESHET_EUNAVAILABLE, NULL)
+                                         : fsh_page_problem(status, error));
+    return false;
+}
+
+static bool headers_later(struct fsh_ask *ask, int status, const struct freshet_error *error)
+{
+    return answer_after(ask, status, error, headers_now);
+}
+
+static bool token_later(struct fsh_ask *ask, int status, const struct freshet_error *error)
+{
+    return answer_after(ask, status, error, token_now);
+}
+
+/* Answers at once, or when the flight has landed. */
+static void answer_fresh(struct fsh_keeper_request *request, struct fsh_entry *entry,
+                         answer_fn *now, fsh_ask_answer_fn *later)
+{
     struct freshet_demand demand = {0};
     struct freshet_error error;
     struct fsh_ask *ask;
 
-    if (!entry || !fsh_control_number(request, "min_valid_ms", &demand.min_valid_ms) ||
-        !fsh_control_number(request, "timeout_ms", &demand.timeout_ms) ||
-        answer_now(request, entry, &demand))
+    if (!fsh_control_number(request, "min_valid_ms", 0, INT64_MAX, &demand.min_valid_ms) ||
+        !fsh_control_number(request, "timeout_ms", -1, FSH_CONTROL_TIMEOUT_MAX_MS,
+                            &demand.timeout_ms) ||
+        now(request, entry, &demand))
         return;
-    ask = fsh_ask_new(request, entry, answer_later);
+    ask = fsh_ask_new(request, entry, later);
     if (!ask)
         return;
     ask->cancels = true;
@@ -138,4 +207,24 @@ void fsh_control_headers(struct fsh_keeper_request *request)
                  freshet_ensure_fresh_async(entry->session, &demand, request->keeper->queue,
                                             fsh_ask_done, ask, &ask->operation, &error),
                  &error);
+}
+
+static void headers(struct fsh_keeper_request *request, struct fsh_entry *entry)
+{
+    answer_fresh(request, entry, headers_now, headers_later);
+}
+
+void fsh_control_headers(struct fsh_keeper_request *request)
+{
+    fsh_control_session(request, FSH_VERB_READ, headers);
+}
+
+static void token(struct fsh_keeper_request *request, struct fsh_entry *entry)
+{
+    answer_fresh(request, entry, token_now, token_later);
+}
+
+void fsh_control_token(struct fsh_keeper_request *request)
+{
+    fsh_control_session(request, FSH_VERB_READ, token);
 }

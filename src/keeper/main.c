@@ -257,8 +257,9 @@ static void stop(struct program *program)
     fsh_server_free(keeper->server);
     for (size_t i = 0; i < 2; i++)
         fsh_socket_done(&program->sockets[i]);
-    freshet_queue_free(keeper->queue);
+    /* Calls that cannot be called off end with their sessions. */
     fsh_registry_free(keeper->registry);
+    freshet_queue_free(keeper->queue);
     freshet_close(keeper->freshet);
     if (program->signals.fd >= 0)
         (void)close(program->signals.fd);

@@ -191,8 +191,7 @@ struct fsh_page *fsh_page_http(unsigned http, const char *format, ...)
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     return problem_page(http,
-                        json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
-                                  title_of(http), "status", (int)http, "detail", text, "code",
-                                  freshet_status_name(FRESHET_EINVAL)),
+                        json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title",
+                                  title_of(http), "status", (int)http, "detail", text),
                         -1);
 }

@@ -43,7 +43,7 @@ struct fsh_page *fsh_page_problem(int status, const struct freshet_error *error)
 struct fsh_page *fsh_page_fail(int status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Likewise with an HTTP status that no status of ours has, such as 404, 405, 413. */
+/* Likewise with an HTTP status that says it all, such as 404, 405, 413: without a code. */
 struct fsh_page *fsh_page_http(unsigned http, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

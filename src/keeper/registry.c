@@ -89,7 +89,6 @@ struct fsh_entry *fsh_registry_first(struct fsh_registry *registry)
 
 /* ---- opening ----------------------------------------------------------------------------- */
 
-/* Takes `grants` over when it succeeds. */
 static int slot_new(const char *name, const char *options, struct slot **ret_slot)
 {
     struct slot *slot = calloc(1, sizeof(*slot));
@@ -297,6 +296,13 @@ static void sweep(struct fsh_registry *registry)
         fsh_entry_unref(entry);
     }
     registry->last = place;
+}
+
+void fsh_registry_forget(struct fsh_registry *registry, struct fsh_entry *entry)
+{
+    for (struct fsh_entry *each = registry->first; each; each = each->next)
+        slot_of(each)->wanted = each != entry || entry->configured;
+    sweep(registry);
 }
 
 int fsh_registry_apply(struct fsh_registry *registry, const struct freshet_config *config,

@@ -45,6 +45,9 @@ struct fsh_entry *fsh_registry_find(struct fsh_registry *registry, const char *n
 int fsh_registry_open(struct fsh_registry *registry, const char *name, struct fsh_entry **ret_entry,
                       struct freshet_error *error);
 
+/* Closes a person's session that was opened for nothing. */
+void fsh_registry_forget(struct fsh_registry *registry, struct fsh_entry *entry);
+
 /* In the order of the configuration, then of opening. */
 struct fsh_entry *fsh_registry_first(struct fsh_registry *registry);
 
