@@ -17,6 +17,9 @@ struct world {
     struct freshet *freshet;
 };
 
+/* Whether the rest of a case makes no sense here, since it runs over a keeper; says why. */
+bool embedded_only(const char *why);
+
 /* The options of the world's handle, for another one like it. */
 void world_options(const struct world *world, struct freshet_options *ret_options);
 

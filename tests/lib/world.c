@@ -137,6 +137,20 @@ void world_options(const struct world *world, struct freshet_options *ret_option
         ret_options->secrets = world->keeper.secrets;
 }
 
+/* A keeper refreshes ahead whatever its configuration does not say otherwise of. */
+static const char refreshed_when_used[] = "[session svc-demo]\non_demand = yes\n"
+                                          "[session svc-two]\non_demand = yes\n"
+                                          "[session load-1]\non_demand = yes\n"
+                                          "[session load-2]\non_demand = yes\n"
+                                          "[session ann]\non_demand = yes\n";
+
+bool embedded_only(const char *why)
+{
+    if (keeper_wanted())
+        print_message("# not over a keeper: %s\n", why);
+    return keeper_wanted();
+}
+
 int world_setup(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
@@ -147,7 +161,7 @@ int world_setup(void **state)
         return -1;
     devserver_start(&world->server, "http", NULL);
     if (keeper_wanted())
-        keeper_start(&world->keeper, world->server.dev.url, NULL);
+        keeper_start(&world->keeper, world->server.dev.url, refreshed_when_used);
     world_options(world, &options);
     if (freshet_open(&options, &world->freshet, &error) != FRESHET_OK) {
         print_message("%s\n", error.message);
