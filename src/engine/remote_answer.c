@@ -8,6 +8,7 @@
 
 #include <freshet/status.h>
 #include <stdio.h>
+#include <string.h>
 
 #define RETRY_FIRST_MS 50   /* while somebody waits for a keeper that is away; it doubles */
 #define LOOK_MS        2000 /* after a 401 that a keeper took and that ended nothing yet */
@@ -215,6 +216,18 @@ static void unchanged(struct fsh_remote *remote, const struct fsh_remote_ask *as
         try_again_later(remote, -1);
 }
 
+/* A session that nobody has signed in is none to the keeper. Here it was opened by its name, and to
+ * those who hold it, it is signed out. */
+static void not_signed_in(const struct fsh_remote *remote, struct fsh_problem *problem)
+{
+    if (problem->status != FRESHET_ENOSESSION)
+        return;
+    problem->status = FRESHET_ESIGNEDOUT;
+    (void)snprintf(problem->detail, sizeof(problem->detail),
+                   "session %s: the keeper has no session of that name; sign in",
+                   remote->session->name);
+}
+
 static void take_fetch(struct fsh_remote *remote, const struct fsh_remote_ask *ask,
                        const struct fsh_reply *reply, const struct fsh_problem *problem)
 {
@@ -240,7 +253,7 @@ static void take_fetch(struct fsh_remote *remote, const struct fsh_remote_ask *a
 }
 
 static void fetch_answered(struct fsh_remote *remote, const struct fsh_remote_ask *ask,
-                           const struct fsh_reply *reply, const struct fsh_problem *problem)
+                           const struct fsh_reply *reply, struct fsh_problem *problem)
 {
     bool gone = away(reply, problem);
     uint64_t reported = atomic_load(&remote->session->reported);
@@ -256,6 +269,7 @@ static void fetch_answered(struct fsh_remote *remote, const struct fsh_remote_as
     if (!gone) {
         remote->away = 0;
         remote->confirming = false;
+        not_signed_in(remote, problem);
         take_fetch(remote, ask, reply, problem);
         if (!remote->confirming)
             tell_waiting(remote, ask, reply->http_status != 304);
@@ -335,8 +349,32 @@ static void command_done(struct fsh_remote *remote, struct fsh_call *call,
     fsh_remote_succeed(call);
 }
 
+/* The same for the other calls. False: it is not the case, or not for this call to tell. */
+static bool told_nobody_signed_in(struct fsh_remote *remote, struct fsh_call *call,
+                                  struct fsh_problem *problem)
+{
+    static const char *const nothing[FSH_CALL_KINDS] = {
+        [FSH_CALL_STATUS] = "{\"phase\":\"none\",\"status\":\"FRESHET_ESIGNEDOUT\"}",
+        [FSH_CALL_EXPLAIN] = "{\"entries\":[]}",
+    };
+    struct fsh_reply reply = {.complete = true, .http_status = 200, .body = nothing[call->kind]};
+
+    if (problem->status != FRESHET_ENOSESSION || call->kind == FSH_CALL_SIGN_IN)
+        return false;
+    not_signed_in(remote, problem);
+    if (call->kind == FSH_CALL_MFA || call->kind == FSH_CALL_NEW_PASSWORD)
+        problem->status = FRESHET_ENOCHALLENGE;
+    if (reply.body)
+        reply.body_len = strlen(reply.body);
+    if (reply.body || call->kind == FSH_CALL_SIGN_OUT)
+        command_done(remote, call, &reply);
+    else
+        fsh_remote_refuse(call, problem);
+    return true;
+}
+
 static void command_answered(struct fsh_remote *remote, struct fsh_call *call,
-                             const struct fsh_reply *reply, const struct fsh_problem *problem)
+                             const struct fsh_reply *reply, struct fsh_problem *problem)
 {
     bool gone = away(reply, problem);
 
@@ -349,6 +387,8 @@ static void command_answered(struct fsh_remote *remote, struct fsh_call *call,
         return;
     }
     remote->away = 0;
+    if (told_nobody_signed_in(remote, call, problem))
+        return;
     if (reply->http_status >= 300)
         fsh_remote_refuse(call, problem);
     else

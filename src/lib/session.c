@@ -241,6 +241,11 @@ bool fsh_lib_look(struct freshet_session *session, struct freshet_session_status
     struct fsh_mono now = fsh_clock_mono();
     struct fsh_mono wake;
 
+    /* Only its keeper knows. */
+    if (session->freshet->keeper) {
+        *ret_status = (struct freshet_session_status){.status = FRESHET_EUNAVAILABLE};
+        return false;
+    }
     fsh_engine_core(engine, &core);
     wake = fsh_core_wake_at(&core);
     *ret_status = (struct freshet_session_status){
