@@ -266,7 +266,6 @@ static void stop(struct program *program)
     fsh_events_free(keeper->events);
     /* Calls that cannot be called off end with their sessions. */
     fsh_registry_free(keeper->registry);
-    fsh_events_free(keeper->events);
     freshet_queue_free(keeper->queue);
     freshet_close(keeper->freshet);
     fsh_metrics_free(keeper->metrics);
