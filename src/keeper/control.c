@@ -42,7 +42,10 @@ static bool answer_opened(struct fsh_ask *ask, int status, const struct freshet_
     }
     if (ask->status.phase == FRESHET_PHASE_NONE && ask->status.status != FRESHET_ESTORE &&
         ask->status.challenge == FRESHET_OK && ask->status.sign_ins == 0) {
-        fsh_registry_forget(registry, entry);
+        /* Somebody may be signing it in meanwhile: then it has more than the registry's reference
+         * and this request's. */
+        if (entry->references <= 2)
+            fsh_registry_forget(registry, entry);
         fsh_request_answer(request, fsh_page_problem(FRESHET_ENOSESSION, NULL));
         return false;
     }

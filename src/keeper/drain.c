@@ -3,9 +3,12 @@
 
 #include "base/post.h"
 #include "keeper/events.h"
+#include "keeper/events.h"
 #include "keeper/log.h"
 #include "keeper/notify.h"
 #include "keeper/server.h"
+
+#include <stddef.h>
 
 #define LOOK_MS 10
 
@@ -52,6 +55,7 @@ void fsh_drain_begin(struct fsh_drain *drain, struct fsh_keeper *keeper, const c
     fsh_notify_stopping("answering those who wait");
     fsh_log(FSH_LOG_INFO, "draining", "signal", why, FSH_LOG_NUMBER("waiting", waiting(keeper)),
             NULL);
+    fsh_events_drain(keeper->events);
     fsh_events_drain(keeper->events);
     fsh_server_drain(keeper->server);
     fsh_main_loop_alarm(keeper->loop, &drain->look, 0);

@@ -4,6 +4,7 @@
 #include "base/post.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 

@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <freshet/status.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Sanitizers look into their own process at its end. */
@@ -38,7 +40,17 @@ int fsh_privileges_harden(struct freshet_error *error)
     return FRESHET_OK;
 }
 
-int fsh_privileges_lock(struct freshet_error *error)
+/* Whether the kernel does not ask for the limit (CAP_IPC_LOCK). */
+static bool above_the_limit(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    return syscall(SYS_capget, &header, sets) == 0 &&
+           (sets[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK));
+}
+
+int fsh_privileges_lock(bool stays, struct freshet_error *error)
 {
     const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
     struct rlimit limit;
@@ -46,7 +58,8 @@ int fsh_privileges_lock(struct freshet_error *error)
     if (sanitized)
         return FRESHET_OK;
     (void)setrlimit(RLIMIT_MEMLOCK, &all);
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY)
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 ||
+        (limit.rlim_cur != RLIM_INFINITY && !(stays && above_the_limit())))
         return fsh_base_fail(error, FRESHET_ELIMIT,
                              "RLIMIT_MEMLOCK is %llu bytes, so secrets may get into the swap; set "
                              "LimitMEMLOCK=infinity, or have no swap",

@@ -13,9 +13,11 @@ int fsh_privileges_harden(struct freshet_error *error);
 
 /* Keeps memory out of the swap: all of it, since a token is also in the buffers of libcurl, its TLS
  * library and the heap. That can be had only without a limit: below one, what is allocated later
- * would fail. FRESHET_ELIMIT: it was refused, nothing is locked, `error` says what to raise. Root
- * raises the limit itself. */
-int fsh_privileges_lock(struct freshet_error *error);
+ * would fail. Root raises the limit itself.
+ *
+ *  stays  the process keeps the capabilities that it has; CAP_IPC_LOCK is above the limit.
+ *  FRESHET_ELIMIT: it was refused, nothing is locked, `error` says what to raise. */
+int fsh_privileges_lock(bool stays, struct freshet_error *error);
 
 /* Becomes a user, with its groups, for good: without a way back. Only root can.
  *

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <freshet/status.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>

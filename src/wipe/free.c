@@ -15,17 +15,17 @@
 void __libc_free(void *ptr);
 void *__libc_realloc(void *ptr, size_t size);
 
-/* Whatever the program is built with: the libraries must find them. */
-#define EXPORTED __attribute__((visibility("default")))
+/* The libraries' calls come here, too. */
+#define FOR_ALL __attribute__((visibility("default")))
 
-EXPORTED void free(void *ptr)
+FOR_ALL void free(void *ptr)
 {
     if (ptr)
         explicit_bzero(ptr, malloc_usable_size(ptr));
     __libc_free(ptr);
 }
 
-EXPORTED void *realloc(void *ptr, size_t size)
+FOR_ALL void *realloc(void *ptr, size_t size)
 {
     size_t has = malloc_usable_size(ptr);
     void *larger;

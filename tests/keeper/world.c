@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -146,6 +147,8 @@ __attribute__((constructor)) static void begin(void)
     int fd = file ? open(file, O_RDWR | O_CLOEXEC) : -1;
     void *page = fd >= 0 ? mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
                          : MAP_FAILED;
+    sigset_t all;
+    sigset_t before;
     pthread_t thread;
 
     find("timerfd_settime", &true_settime);
@@ -153,7 +156,11 @@ __attribute__((constructor)) static void begin(void)
         abort();
     (void)close(fd);
     world = page;
+    /* Signals are for the program's own threads. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, NULL, follow, NULL) != 0)
         abort();
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void)pthread_detach(thread);
 }

@@ -500,9 +500,9 @@ static void includes_are_read_in_order(void **state)
     assert_string_equal(text_of(config, "platform", "origins"),
                         "https://a.example.com https://b.example.com");
     fsh_config_free(config);
-    write_file("part-2.conf", "\nuser = x\n");
+    write_file("part-2.conf", "\ncolour = x\n");
     refused("c.conf", FRESHET_ECONFIG,
-            "D/part-2.conf:2: there is no key \"user\" before the first section; write [SECTION] "
+            "D/part-2.conf:2: there is no key \"colour\" before the first section; write [SECTION] "
             "above it");
     write_file("part-2.conf", "[session one]\n");
     refused("c.conf", FRESHET_ECONFIG,
