@@ -248,6 +248,16 @@ static void load(void)
     (void)close(fd);
 }
 
+/* Its thread must not run any more when leaks are looked for. */
+static void finish(void)
+{
+    freshet_queue_free(keeper.queue);
+    fsh_registry_free(keeper.registry);
+    freshet_close(keeper.freshet);
+    fsh_main_loop_free(keeper.loop);
+    freshet_config_free(keeper.config);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     struct freshet_options options = FRESHET_OPTIONS_INIT;
@@ -262,5 +272,5 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     must(fsh_registry_new(keeper.freshet, &keeper.registry) == FRESHET_OK);
     must(fsh_registry_apply(keeper.registry, keeper.config, NULL) == FRESHET_OK);
     keeper.ready = true;
-    return 0;
+    return atexit(finish);
 }

@@ -19,7 +19,8 @@ BUILDS = [
     ("build-test", ["-Db_sanitize=address,undefined", "-Dbuildtype=debug", "-Db_lundef=false"], []),
     ("build-tsan", ["-Db_sanitize=thread", "-Dbuildtype=debugoptimized", "-Db_lundef=false"],
      ["--suite", "lib", "--suite", "threads"]),
-    ("build", [], ["--suite", "sim", "--suite", "cli", "--suite", "kill", "--suite", "canary"]),
+    ("build", [], ["--suite", "sim", "--suite", "cli", "--suite", "kill", "--suite", "canary",
+      "--suite", "keeper"]),
 ]
 
 CASE = re.compile(r"(not )?ok\b\s*\d*\s*(?:- )?(.*)")

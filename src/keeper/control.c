@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <freshet/status.h>
 #include <stdlib.h>
@@ -116,7 +117,8 @@ bool fsh_control_number(struct fsh_keeper_request *request, const char *name, in
         return true;
     errno = 0;
     value = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || value < least || value > most) {
+    if (!isdigit((unsigned char)text[text[0] == '-']) || *end != '\0' || errno != 0 ||
+        value < least || value > most) {
         fsh_request_answer(request,
                            fsh_page_fail(FRESHET_EINVAL, "%s: a whole number from %lld to %lld",
                                          name, (long long)least, (long long)most));

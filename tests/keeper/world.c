@@ -5,10 +5,14 @@
  * When the clock is moved, timers that are set ring as they do when a machine wakes from its sleep.
  */
 
+/* Both names of pwrite(2) are defined below. */
+#undef _FILE_OFFSET_BITS
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -146,6 +150,8 @@ __attribute__((constructor)) static void begin(void)
     int fd = file ? open(file, O_RDWR | O_CLOEXEC) : -1;
     void *page = fd >= 0 ? mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
                          : MAP_FAILED;
+    sigset_t all;
+    sigset_t before;
     pthread_t thread;
 
     find("timerfd_settime", &true_settime);
@@ -153,7 +159,11 @@ __attribute__((constructor)) static void begin(void)
         abort();
     (void)close(fd);
     world = page;
+    /* Signals are the program's. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, NULL, follow, NULL) != 0)
         abort();
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void)pthread_detach(thread);
 }
