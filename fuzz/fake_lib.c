@@ -44,9 +44,9 @@ void fake_lib_begin(struct fsh_keeper *keeper)
 void fake_lib_outcome(unsigned char choice)
 {
     static const int outcomes[] = {
-        FRESHET_OK,           FRESHET_EMFA,           FRESHET_ENEWPASSWORD,  FRESHET_EMFACODE,
-        FRESHET_ECREDENTIALS, FRESHET_EUNAVAILABLE,   FRESHET_ESTORE,        FRESHET_EENDED,
-        FRESHET_ESUSPENDED,   FRESHET_ECHALLENGEOVER, FRESHET_ENOCHALLENGE,  FRESHET_EOUTCOME,
+        FRESHET_OK,           FRESHET_EMFA,           FRESHET_ENEWPASSWORD,    FRESHET_EMFACODE,
+        FRESHET_ECREDENTIALS, FRESHET_EUNAVAILABLE,   FRESHET_ESTORE,          FRESHET_EENDED,
+        FRESHET_ESUSPENDED,   FRESHET_ECHALLENGEOVER, FRESHET_ENOCHALLENGE,    FRESHET_EOUTCOME,
         FRESHET_ECLOSED,      FRESHET_ECANCELED,      FRESHET_EPASSWORDPOLICY, FRESHET_ENOMEM,
     };
 
@@ -106,14 +106,15 @@ int freshet_session_open(struct freshet *freshet, const char *name,
                          const struct freshet_session_options *options,
                          struct freshet_session **ret_session, struct freshet_error *error)
 {
-    struct freshet_session *session = calloc(1, sizeof(*session) + strlen(name) + 1);
+    size_t len = strlen(name) + 1;
+    struct freshet_session *session = calloc(1, sizeof(*session) + len);
 
     (void)options;
     if (!session)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     session->freshet = freshet;
     session->engine.policy = &policy;
-    session->engine.name = strcpy((char *)(session + 1), name);
+    session->engine.name = memcpy((char *)(session + 1), name, len);
     sessions++;
     *ret_session = session;
     return FRESHET_OK;

@@ -3,7 +3,6 @@
 
 #include "base/post.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -72,9 +71,8 @@ void asked_init(struct asked *asked, struct fsh_keeper *keeper, const struct fsh
     char *at;
 
     *asked = (struct asked){0};
-    asked->text = calloc(1, len + 1);
-    if (!asked->text)
-        abort();
+    if (len >= sizeof(asked->text))
+        len = sizeof(asked->text) - 1;
     memcpy(asked->text, text, len);
     at = asked->text;
     asked->request = (struct fsh_keeper_request){
@@ -97,7 +95,6 @@ void asked_init(struct asked *asked, struct fsh_keeper *keeper, const struct fsh
 void asked_done(struct asked *asked)
 {
     fsh_page_unref(asked->page);
-    free(asked->text);
 }
 
 void asked_send(struct asked *asked)

@@ -12,12 +12,14 @@
  *
  *     {"username": "ann"}
  *
- * Lines end in \n. What cannot be read is left out, so that a fuzzer may write it. */
+ * Lines end in \n. What cannot be read is left out, so that a fuzzer may write it. Allocates
+ * nothing, so that memory may run out for the keeper alone. */
 #define ASKED_HEADERS 32
+#define ASKED_TEXT    16384
 
 struct asked {
     struct fsh_keeper_request request; /* first */
-    char *text; /* its own copy */
+    char text[ASKED_TEXT];
     char *names[ASKED_HEADERS];
     char *values[ASKED_HEADERS];
     size_t count;

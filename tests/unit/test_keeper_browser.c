@@ -30,9 +30,11 @@ static void from_sign_in_to_sign_out(void **state)
     assert_int_equal(page_authz(&page, NULL), 200);
     assert_memory_equal(page_field(&page, "Authorization", value), "Bearer ", 7);
     assert_string_equal(page_field(&page, "X-Preferred-Partner-Id", value), "fd42");
-    assert_in_range(atoll(page_field(&page, "X-Freshet-Fresh-Ms", value)), 3200000, 3300000);
-    assert_in_range(atoll(page_field(&page, "X-Freshet-Usable-Ms", value)), 3500000, 3570000);
-    assert_in_range(atoll(page_field(&page, "X-Freshet-Generation", value)), 1, 9);
+    assert_in_range(strtoll(page_field(&page, "X-Freshet-Fresh-Ms", value), NULL, 10), 3200000,
+                    3300000);
+    assert_in_range(strtoll(page_field(&page, "X-Freshet-Usable-Ms", value), NULL, 10), 3500000,
+                    3570000);
+    assert_in_range(strtoll(page_field(&page, "X-Freshet-Generation", value), NULL, 10), 1, 9);
     assert_string_equal(page_field(&page, "Cache-Control", value), "no-store");
     assert_string_not_equal(page_field(&page, "X-Freshet-Session", value), "");
     assert_null(strstr(page.cookie, value));
@@ -123,7 +125,7 @@ static void too_many_attempts(void **state)
     }
     assert_int_equal(page_send(&page, "POST", "/freshet/sign-in", NULL, wrong), 429);
     assert_true(page_says(&page, "FRESHET_ERATE"));
-    assert_in_range(atoi(page_field(&page, "Retry-After", value)), 50, 60);
+    assert_in_range(strtol(page_field(&page, "Retry-After", value), NULL, 10), 50, 60);
     /* Another account's holder is not hindered; who is signed in neither. */
     for (int i = 0; i < 15; i++)
         page_sign_in(&another, "svc-two");

@@ -389,7 +389,7 @@ static void a_platform_that_is_down(void **state)
                       "{\"match\": \"/auth\", \"count\": 1, \"kind\": \"status\","
                       " \"status\": 503}");
     assert_int_equal(page_send(&page, "POST", "/freshet/sign-in", NULL, body), 503);
-    assert_in_range(atoi(page_field(&page, "Retry-After", value)), 1, 2);
+    assert_in_range(strtol(page_field(&page, "Retry-After", value), NULL, 10), 1, 2);
     assert_string_equal(page.cookie, "");
     /* Nobody was refused: no attempt is counted, however often. */
     devserver_control(&page.visit->server, "POST", "/_dev/faults",
@@ -397,7 +397,7 @@ static void a_platform_that_is_down(void **state)
                       " \"status\": 503, \"retry_after\": \"100\"}");
     for (int i = 0; i < 30; i++)
         assert_int_equal(page_send(&page, "POST", "/freshet/sign-in", NULL, body), 503);
-    assert_in_range(atoi(page_field(&page, "Retry-After", value)), 90, 100);
+    assert_in_range(strtol(page_field(&page, "Retry-After", value), NULL, 10), 90, 100);
     visit_settle(page.visit);
 }
 

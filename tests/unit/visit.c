@@ -63,7 +63,7 @@ int visit_setup(void **state)
     assert_non_null(visit);
     visit->peer.uid = visit->peer.gid = 54321;
     devserver_start(&visit->server, "http", NULL);
-    (void)strcpy(visit->folder, "/tmp/freshet-visit-XXXXXX");
+    (void)snprintf(visit->folder, sizeof(visit->folder), "/tmp/freshet-visit-XXXXXX");
     assert_non_null(mkdtemp(visit->folder));
     configure(visit);
     start(visit);
@@ -125,7 +125,7 @@ void visit_settle(struct visit *visit)
 void page_ask(struct page *page, struct asked *asked, const char *method, const char *path,
               const char *headers, const char *body)
 {
-    static char text[32768];
+    static char text[ASKED_TEXT];
     bool changes = strcmp(method, "GET") != 0;
     int len =
         snprintf(text, sizeof(text), "%s %s\n%s%s%s%s%s\n%s", method, path,
