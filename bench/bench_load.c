@@ -7,7 +7,8 @@
  *   get N      N requests for PATH; answers nanoseconds,
  *   size 0     bytes of the last answer,
  *   sign_in N  signs N more browsers in, and keeps their cookies,
- *   use N      N browsers, anywhere among those, ask for their headers. */
+ *   use N      N browsers, here and there among those, ask for their headers; each once, if there
+ *              are so many. */
 
 #include "rounds.h"
 
@@ -25,6 +26,7 @@
 #define CONNECTIONS  32
 #define COOKIE_BYTES 128
 #define BROWSERS     200000
+#define STRIDE       7919 /* a prime: through all, in no order that a store could have them in */
 
 struct connection {
     int fd;
@@ -46,7 +48,7 @@ static int poll_fd;
 static size_t last_size;
 static char (*cookies)[COOKIE_BYTES];
 static int browsers;
-static uint64_t dice = 88172645463325252u;
+static int used; /* where the next one is that asks for its headers */
 
 /* ---- connections ------------------------------------------------------------------------- */
 
@@ -203,29 +205,21 @@ static double order_sign_in(int count)
     return taken;
 }
 
-/* xorshift (Marsaglia 2003). */
-static uint64_t throw_dice(void)
-{
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return dice;
-}
-
 static int write_use(int number, char *ret_request, size_t size)
 {
-    (void)number;
     return snprintf(ret_request, size,
                     "GET /authz HTTP/1.1\r\nHost: localhost\r\nX-Original-Method: GET\r\n"
                     "Cookie: %s\r\n\r\n",
-                    cookies[throw_dice() % (uint64_t)browsers]);
+                    cookies[(used + number * (int64_t)STRIDE) % browsers]);
 }
 
 static double order_use(int count)
 {
     static const struct order order = {write_use, NULL};
+    double taken = drive(&order, count);
 
-    return drive(&order, count);
+    used = (int)((used + count * (int64_t)STRIDE) % browsers);
+    return taken;
 }
 
 int main(int argc, char **argv)

@@ -21,8 +21,7 @@ COLD_MS = 50
 COLD_RUNS = 11
 USES = 1000         # refreshes in a round
 USE_ROUNDS = 7
-LIFE_S = 4          # of tokens that a refresh brings, where refreshes are counted
-SIGN_INS_A_SECOND = 1500  # at the least
+LIFE_S = 4          # of tokens, where refreshes are counted
 
 
 def cpu_ns(pid):
@@ -228,24 +227,15 @@ def per_refresh(keeper, platform, clients):
     return spent / (platform.order("refreshes") - asked)
 
 
-def sign_in(platform, clients, count):
-    """With tokens that are used up once all are signed in: the seconds until then."""
-    life = max(LIFE_S, int(count / SIGN_INS_A_SECOND))
-    platform.order("sign_in", life)
-    begun = time.monotonic()
-    clients.order("sign_in", count)
-    return max(0, life - (time.monotonic() - begun))
-
-
 def refreshes(build, platform, url, count):
     """CPU of a refresh, and what the sessions beyond the first few take of the memory."""
+    platform.order("sign_in", LIFE_S)
     platform.order("refresh", LIFE_S)
     with Keeper(build, url) as keeper, \
             program(build, "bench_load", keeper.browser, "/") as clients:
-        sign_in(platform, clients, FEW)
+        clients.order("sign_in", FEW)
         few = anon_bytes(keeper.pid)
-        if count > FEW:
-            time.sleep(sign_in(platform, clients, count - FEW))
+        clients.order("sign_in", count - FEW)
         many = anon_bytes(keeper.pid)
         taken = [per_refresh(keeper, platform, clients) for _ in range(USE_ROUNDS + 1)][1:]
         return statistics.median(taken), (many - few) / max(1, count - FEW)
