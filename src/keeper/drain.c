@@ -55,7 +55,6 @@ void fsh_drain_begin(struct fsh_drain *drain, struct fsh_keeper *keeper, const c
     fsh_log(FSH_LOG_INFO, "draining", "signal", why, FSH_LOG_NUMBER("waiting", waiting(keeper)),
             NULL);
     fsh_events_drain(keeper->events);
-    fsh_events_drain(keeper->events);
     fsh_server_drain(keeper->server);
     fsh_main_loop_alarm(keeper->loop, &drain->look, 0);
 }

@@ -75,7 +75,7 @@ class Program:
     """A program that uses the library in remote mode, and lives on."""
 
     def __init__(self, program, keeper):
-        self.process = subprocess.Popen([program, "-", "keeper:" + keeper.control, "memory:", "-"],
+        self.process = subprocess.Popen([program, "-", "keeper:" + keeper.control, "memory:", "-", "service-7"],
                                         text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, *words):
@@ -114,6 +114,7 @@ class Scene:
             file.seek(0)
             file.write(text)
         self.others = {}  # name -> process
+        self.cookies = []
 
     def account(self, username):
         password = PASSWORD.format(username)
@@ -175,7 +176,6 @@ def browsers_sign_in(scene):
     """By way of a front, which sees their passwords go by."""
     front = scene.front = Client(scene.keeper.browser)
     scene.others["front"] = front.process
-    scene.cookies = []
     for number in range(5):
         scene.account(f"load-{2000 + number}")
         status, headers, body = front.ask(
