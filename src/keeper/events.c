@@ -117,11 +117,10 @@ static void ring_alive(struct fsh_alarm *alarm)
 
 json_t *fsh_events_entry(const struct freshet_ledger_entry *entry)
 {
-    return json_pack("{s:I, s:I, s:s, s:s, s:s?, s:I, s:I}", "number", (json_int_t)entry->number,
+    return json_pack("{s:I, s:I, s:s, s:s, s:s, s:I, s:I}", "number", (json_int_t)entry->number,
                      "at_ms", (json_int_t)entry->at_ms, "name", entry->name, "what", entry->what,
-                     "status",
-                     entry->status == FRESHET_OK ? NULL : freshet_status_name(entry->status),
-                     "value", (json_int_t)entry->value, "times", (json_int_t)entry->times);
+                     "status", freshet_status_name(entry->status), "value",
+                     (json_int_t)entry->value, "times", (json_int_t)entry->times);
 }
 
 /* One event of the stream; NULL without memory. The caller frees it. */
