@@ -223,7 +223,7 @@ static void begin(void)
     memset(cookies, 0, sizeof(cookies));
     given = count = 0;
     fake_lib_begin(&keeper);
-    must(fsh_browsers_new(&keeper, &keeper.browsers, &error) == FRESHET_OK);
+    must(fsh_browsers_new(&keeper, keeper.config, &keeper.browsers, &error) == FRESHET_OK);
 }
 
 /* Every call ends, every request was answered unless its client has gone, and nothing is left. */

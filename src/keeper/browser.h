@@ -69,17 +69,18 @@ struct fsh_browsers {
 };
 
 /* Reads what the store has; waits for it. NULL, and FRESHET_OK, without an origin in [browser]. */
-int fsh_browsers_new(struct fsh_keeper *keeper, struct fsh_browsers **ret_browsers,
-                     struct freshet_error *error);
+int fsh_browsers_new(struct fsh_keeper *keeper, const struct freshet_config *config,
+                     struct fsh_browsers **ret_browsers, struct freshet_error *error);
 
 /* The queue must still be there, so that nobody is called afterwards; the sessions stay signed in.
  * NULL is allowed. */
 void fsh_browsers_free(struct fsh_browsers *browsers);
 
-/* After a reload: origin and timeouts are those of keeper->config from now on. With [browser] for
+/* After a reload: origin and timeouts are those of `config` from now on. With [browser] for
  * the first time it reads what the store has, and waits for it; without it all sessions stay, and
  * their requests need an origin that there is not. */
-int fsh_browsers_reload(struct fsh_keeper *keeper, struct freshet_error *error);
+int fsh_browsers_reload(struct fsh_keeper *keeper, const struct freshet_config *config,
+                        struct freshet_error *error);
 
 size_t fsh_browsers_count(const struct fsh_browsers *browsers);
 

@@ -359,13 +359,13 @@ static int browsers_init(struct fsh_browsers *browsers, const struct freshet_con
     return configure(browsers, config);
 }
 
-int fsh_browsers_new(struct fsh_keeper *keeper, struct fsh_browsers **ret_browsers,
-                     struct freshet_error *error)
+int fsh_browsers_new(struct fsh_keeper *keeper, const struct freshet_config *config,
+                     struct fsh_browsers **ret_browsers, struct freshet_error *error)
 {
     struct fsh_browsers *browsers;
     int status;
 
-    if (!freshet_config_get(keeper->config, "browser", "origin")) {
+    if (!freshet_config_get(config, "browser", "origin")) {
         *ret_browsers = NULL;
         return FRESHET_OK;
     }
@@ -374,7 +374,7 @@ int fsh_browsers_new(struct fsh_keeper *keeper, struct fsh_browsers **ret_browse
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     browsers->keeper = keeper;
     browsers->sweep.ring = ring;
-    status = browsers_init(browsers, keeper->config);
+    status = browsers_init(browsers, config);
     status = status == FRESHET_OK ? fsh_browsers_load(browsers, error)
                                   : fsh_base_fail(error, status, NULL);
     if (status != FRESHET_OK) {
@@ -387,11 +387,12 @@ int fsh_browsers_new(struct fsh_keeper *keeper, struct fsh_browsers **ret_browse
     return FRESHET_OK;
 }
 
-int fsh_browsers_reload(struct fsh_keeper *keeper, struct freshet_error *error)
+int fsh_browsers_reload(struct fsh_keeper *keeper, const struct freshet_config *config,
+                        struct freshet_error *error)
 {
     if (!keeper->browsers)
-        return fsh_browsers_new(keeper, &keeper->browsers, error);
-    if (configure(keeper->browsers, keeper->config) != FRESHET_OK)
+        return fsh_browsers_new(keeper, config, &keeper->browsers, error);
+    if (configure(keeper->browsers, config) != FRESHET_OK)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     return FRESHET_OK;
 }

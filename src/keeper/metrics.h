@@ -28,6 +28,8 @@ struct fsh_metrics {
     uint64_t answers_else; /* that had no room */
 };
 
+/* ---- tally.c: what is counted here */
+
 int fsh_metrics_new(struct fsh_metrics **ret_metrics);
 void fsh_metrics_free(struct fsh_metrics *metrics);
 
@@ -45,7 +47,9 @@ static inline void fsh_metrics_used(struct fsh_metrics *metrics, int64_t usable_
 void fsh_metrics_answered(struct fsh_metrics *metrics, const struct fsh_route *route,
                           unsigned http);
 
-/* The page; NULL without memory. */
+/* ---- metrics.c: the page */
+
+/* NULL without memory. */
 struct fsh_page *fsh_metrics_page(struct fsh_keeper *keeper);
 
 /* ---- metrics_engine.c: what the engine counts */

@@ -151,7 +151,7 @@ static int open_sessions(struct fsh_keeper *keeper, struct freshet_error *error)
     if (status == FRESHET_OK)
         status = fsh_registry_apply(keeper->registry, keeper->config, error);
     if (status == FRESHET_OK)
-        status = fsh_browsers_new(keeper, &keeper->browsers, error);
+        status = fsh_browsers_new(keeper, keeper->config, &keeper->browsers, error);
     return status;
 }
 

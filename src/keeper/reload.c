@@ -34,7 +34,7 @@ static void name_what_stays(const struct fsh_keeper *keeper, const struct freshe
         size_t count = 0;
         const struct fsh_config_key *keys = fsh_config_keys(fixed[i], &count);
 
-        if (fixed[i] == FSH_CONFIG_BROWSER && keeper->browsers)
+        if (fixed[i] == FSH_CONFIG_BROWSER)
             continue;
         for (size_t k = 0; k < count; k++) {
             if (!swapped(keys[k].name) && !same(freshet_config_get(running, section, keys[k].name),
@@ -50,9 +50,8 @@ static int swap(struct fsh_keeper *keeper, const struct freshet_config *read,
 {
     int status = fsh_registry_apply(keeper->registry, read, error);
 
-    if (status == FRESHET_OK && keeper->browsers &&
-        fsh_browsers_configure(keeper->browsers, read) != FRESHET_OK)
-        status = fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    if (status == FRESHET_OK)
+        status = fsh_browsers_reload(keeper, read, error);
     if (status != FRESHET_OK)
         return status;
     name_what_stays(keeper, read);

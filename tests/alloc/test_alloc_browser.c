@@ -79,7 +79,8 @@ static void visit_once(const void *what)
     (void)what;
     fake_lib_begin(&visitor.keeper);
     alloc_arm();
-    if (fsh_browsers_new(&visitor.keeper, &visitor.keeper.browsers, &error) == FRESHET_OK)
+    if (fsh_browsers_new(&visitor.keeper, visitor.keeper.config, &visitor.keeper.browsers,
+                         &error) == FRESHET_OK)
         visit(&visitor);
     else
         assert_int_equal(error.status, FRESHET_ENOMEM);

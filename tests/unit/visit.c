@@ -42,7 +42,7 @@ static void start(struct visit *visit)
     if (freshet_open(&options, &keeper->freshet, &error) != FRESHET_OK ||
         freshet_queue_new(&keeper->queue, &error) != FRESHET_OK ||
         fsh_registry_new(keeper->freshet, &keeper->registry) != FRESHET_OK ||
-        fsh_browsers_new(keeper, &keeper->browsers, &error) != FRESHET_OK)
+        fsh_browsers_new(keeper, keeper->config, &keeper->browsers, &error) != FRESHET_OK)
         fail_msg("%s", error.message);
 }
 
