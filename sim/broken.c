@@ -50,6 +50,8 @@ static const struct sim_broken cores[FSH_MUTANTS_COUNT] = {
     [FSH_MUTANT_NEWEST_KEY] = {"newest-key", SIM_RULE_READABLE,
                                "opens what the newest key seals alone"},
     [FSH_MUTANT_GIVES_UP] = {"gives-up", SIM_RULE_LIVENESS, "never tries again after a failure"},
+    [FSH_MUTANT_HOARDS] = {"hoards", SIM_RULE_LIVENESS,
+                           "never gives its place among the flights back"},
 };
 
 const struct sim_broken *sim_broken(size_t index)

@@ -284,7 +284,8 @@ void sim_engine_start(struct sim_world *world, int engine)
     self->closing = false;
     self->life = ++world->lives;
     self->holder = fsh_core_draw(&self->random) | 1;
-    self->gate = (struct fsh_gate){0};
+    /* Without a bound, or with one that is met. */
+    self->gate = (struct fsh_gate){.room = (uint32_t)(self->holder >> 1 & 1)};
     self->closed_to = (struct fsh_mono){INT64_MIN};
     self->paused_until = 0;
     for (int session = 0; session < SIM_SESSIONS && self->up; session++) {

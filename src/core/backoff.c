@@ -25,6 +25,22 @@ int64_t fsh_core_refused_ms(uint32_t refusals, int64_t pause_ms)
     return doubled(pause_ms, FSH_REFUSED_LAST_MS, refusals - 1);
 }
 
+bool fsh_core_gate_full(const struct fsh_gate *gate)
+{
+    return gate->room > 0 && gate->taken >= gate->room;
+}
+
+void fsh_core_gate_take(struct fsh_gate *gate)
+{
+    gate->taken++;
+}
+
+bool fsh_core_gate_give(struct fsh_gate *gate)
+{
+    gate->taken--;
+    return gate->room > 0 && gate->taken == gate->room / 2;
+}
+
 struct fsh_mono fsh_core_gate_opens(const struct fsh_gate *gate)
 {
     return fsh_mono_max(fsh_core_gate_news(gate), gate->trial_to);
@@ -53,7 +69,7 @@ bool fsh_core_gate_worked(struct fsh_gate *gate)
 {
     bool failed_before = gate->failures > 0;
 
-    *gate = (struct fsh_gate){0};
+    *gate = (struct fsh_gate){.room = gate->room, .taken = gate->taken};
     return failed_before;
 }
 

@@ -22,7 +22,18 @@ struct fsh_gate {
     struct fsh_mono trial_to;  /* while it fails: until when the exchange that tries it may take */
     struct fsh_mono closed_to; /* the platform's own Retry-After: not even a person goes before */
     uint32_t failures;         /* in a row */
+    uint32_t room;             /* flights at once; 0: any number */
+    uint32_t taken;            /* ... that there are; a person's may be above the bound */
 };
+
+/* Thousands of tokens may end together. A flight begins when there is room for one more, and takes
+ * its place before it asks for a lease, so that who waits costs neither platform nor store. */
+bool fsh_core_gate_full(const struct fsh_gate *gate);
+void fsh_core_gate_take(struct fsh_gate *gate);
+
+/* True when those who wait for a place are to look again: when half of all are free, so that they
+ * do not look in vain each time. */
+bool fsh_core_gate_give(struct fsh_gate *gate);
 
 /* The moment from which an exchange may be sent. */
 struct fsh_mono fsh_core_gate_opens(const struct fsh_gate *gate);

@@ -26,7 +26,8 @@ static bool paused(const struct fsh_core *core, struct fsh_now now)
 {
     struct fsh_mono opens = fsh_core_gate_opens(core->gate);
 
-    return core->probe_at.ms > now.mono.ms || core->record.sign_in_at.ms > now.wall.ms ||
+    return core->queued || core->probe_at.ms > now.mono.ms ||
+           core->record.sign_in_at.ms > now.wall.ms ||
            (opens.ms > now.mono.ms && opens.ms >= core->wake_at.ms);
 }
 

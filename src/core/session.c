@@ -172,6 +172,9 @@ static void begin_flight(struct fsh_core *core, enum fsh_errand errand, struct f
 {
     core->errand = errand;
     core->refused = false;
+    if (!core->placed)
+        fsh_core_gate_take(core->gate);
+    core->placed = true;
     if (!core->clean) {
         core->attempt = fsh_core_draw(&now->random) | 1;
         core->clean = true;
@@ -189,6 +192,10 @@ static void begin_wish(struct fsh_core *core, struct fsh_now *now, struct fsh_ef
         return;
     wish.at = fsh_mono_max(wish.at, news);
     due = fsh_mono_max(wish.at, fsh_core_gate_opens(core->gate));
+    core->queued = due.ms <= now->mono.ms && !core->placed && fsh_core_gate_full(core->gate);
+    /* It is told when there is room, by who goes; looks all the same when all must have gone. */
+    if (core->queued)
+        due = fsh_mono_add(now->mono, FSH_EXCHANGE_MS);
     if (due.ms <= now->mono.ms) {
         fsh_core_note(fx, wish.why, FRESHET_OK, 0);
         begin_flight(core, wish.errand, now, fx);
@@ -238,15 +245,29 @@ static void choose(struct fsh_core *core, struct fsh_now *now, struct fsh_effect
     }
 }
 
+/* Once the platform has answered others may go. */
+static void give_place(struct fsh_core *core, struct fsh_effects *fx)
+{
+    if (!core->placed || core->step == FSH_STEP_LEASE || core->step == FSH_STEP_SEND)
+        return;
+    if (FSH_MUTANT(HOARDS))
+        return;
+    core->placed = false;
+    if (fsh_core_gate_give(core->gate))
+        fsh_core_put(fx, FSH_EFFECT_GATE);
+}
+
 void fsh_core_advance(struct fsh_core *core, struct fsh_now *now, struct fsh_effects *fx)
 {
     core->wake_at = FSH_MUTANT(SLEEPLESS) ? now->mono : FSH_NEVER;
     core->next_try = FSH_NEVER;
+    core->queued = false;
     fsh_core_probe(core, now, fx);
     if (core->step == FSH_STEP_IDLE)
         choose(core, now, fx);
     else if (!core->in_air && core->retry_at.ms <= now->mono.ms)
         fsh_core_begin(core, core->step, now, fx);
+    give_place(core, fx);
     if (core->step == FSH_STEP_IDLE)
         return;
     if (core->in_air) {

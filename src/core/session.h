@@ -221,6 +221,8 @@ struct fsh_core {
     uint64_t probed;          /* generation that the probe in the air was sent with */
     struct fsh_mono probe_at; /* not before */
     bool closing;
+    bool placed; /* the flight has a place at the gate */
+    bool queued; /* it waits for one */
     bool clean;  /* this attempt has surely not spent the refresh token */
     bool replay; /* an earlier attempt may have spent it */
 };

@@ -245,8 +245,26 @@ void fsh_engine_forget(struct fsh_active *active)
     fsh_engine_unheed(active->session);
 }
 
-/* The store keeps it, too. What every program does when it starts says nothing later, and would
- * push out what does. */
+/* What every program does when it starts says nothing later, and would push out what does. Of
+ * sessions with a key of their own there may be a million: that their refreshes work would be half
+ * of what the store writes for them, and most of what it has of them. */
+static bool worth_keeping(const struct fsh_session *session, enum fsh_note_kind note)
+{
+    switch (note) {
+    case FSH_NOTE_OPENED:
+    case FSH_NOTE_ADOPTED:
+        return false;
+    case FSH_NOTE_REFRESH_BACKGROUND:
+    case FSH_NOTE_REFRESH_CALLER:
+    case FSH_NOTE_REFRESH_NEEDED:
+    case FSH_NOTE_REFRESHED:
+        return !session->keyed;
+    default:
+        return true;
+    }
+}
+
+/* The store keeps it, too. */
 static void keep_note(const struct fsh_session *session, const struct fsh_ledger_entry *entry)
 {
     struct fsh_secret_store *store = session->engine->options.secrets;
@@ -259,8 +277,7 @@ static void keep_note(const struct fsh_session *session, const struct fsh_ledger
         .times = entry->times,
     };
 
-    if (!store || !store->ops->note || entry->note == FSH_NOTE_OPENED ||
-        entry->note == FSH_NOTE_ADOPTED)
+    if (!store->ops->note || !worth_keeping(session, entry->note))
         return;
     (void)snprintf(row.name, sizeof(row.name), "%s", fsh_engine_note_name(entry->note));
     store->ops->note(store, session->name, &row);
@@ -410,6 +427,7 @@ int fsh_engine_new(const struct fsh_engine_options *options, const struct fsh_io
         return FRESHET_ENOMEM;
     engine->options = *options;
     engine->io = *io;
+    engine->gate.room = FSH_FLIGHTS_MAX;
     LIST_INIT(&engine->sessions);
     LIST_INIT(&engine->active);
     SLIST_INIT(&engine->touched);

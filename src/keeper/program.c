@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/post.h"
+#include "keeper/browser.h"
 #include "keeper/events.h"
 #include "keeper/log.h"
 #include "keeper/metrics.h"
@@ -149,6 +150,8 @@ static int open_sessions(struct fsh_keeper *keeper, struct freshet_error *error)
         status = fsh_events_new(keeper, &keeper->events, error);
     if (status == FRESHET_OK)
         status = fsh_registry_apply(keeper->registry, keeper->config, error);
+    if (status == FRESHET_OK)
+        status = fsh_browsers_new(keeper, &keeper->browsers, error);
     return status;
 }
 
@@ -224,6 +227,7 @@ void fsh_program_stop(struct fsh_program *program)
     /* Calls that cannot be called off end with their sessions. */
     fsh_registry_free(keeper->registry);
     freshet_queue_free(keeper->queue);
+    fsh_browsers_free(keeper->browsers);
     freshet_close(keeper->freshet);
     fsh_metrics_free(keeper->metrics);
     fsh_signals_stop(&program->signals);

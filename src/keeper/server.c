@@ -184,9 +184,11 @@ static enum MHD_Result send_page(struct fsh_connection *connection)
     return MHD_queue_response(connection->mhd, connection->page->http, response);
 }
 
+/* What follows such a request is not read: it might be a part of it. */
 static enum MHD_Result refuse(struct fsh_connection *connection, unsigned http, const char *why)
 {
-    connection->page = fsh_page_http(http, "%s", why);
+    connection->page =
+        fsh_page_header(fsh_page_http(http, "%s", why), MHD_HTTP_HEADER_CONNECTION, "close");
     connection->answered = true;
     return send_page(connection);
 }
@@ -254,11 +256,41 @@ static void *on_line(void *data, const char *uri, struct MHD_Connection *mhd)
     return connection;
 }
 
+/* RFC 9112, section 6.3: with two lengths, or a length and chunks, others along the way may see the
+ * end of the request, and so the next one, elsewhere. libmicrohttpd takes one of them. */
+static bool framed(struct fsh_connection *connection, bool *ret_has_body)
+{
+    bool lengths;
+    bool codings;
+    const char *length = request_header(&connection->request, MHD_HTTP_HEADER_CONTENT_LENGTH, NULL);
+    const char *coding =
+        request_header(&connection->request, MHD_HTTP_HEADER_TRANSFER_ENCODING, NULL);
+
+    *ret_has_body = length || coding;
+    if (!*ret_has_body)
+        return true;
+    (void)request_header(&connection->request, MHD_HTTP_HEADER_CONTENT_LENGTH, &lengths);
+    (void)request_header(&connection->request, MHD_HTTP_HEADER_TRANSFER_ENCODING, &codings);
+    if (lengths || codings || (length && coding))
+        return false;
+    if (coding)
+        return strcasecmp(coding, "chunked") == 0;
+    return length[0] != '\0' && strspn(length, "0123456789") == strlen(length);
+}
+
+/* A number of more digits than that of the bound is above it. */
+static bool too_large(struct fsh_connection *connection)
+{
+    const char *length = request_header(&connection->request, MHD_HTTP_HEADER_CONTENT_LENGTH, NULL);
+
+    return length && (strlen(length) > 5 || strtoul(length, NULL, 10) > FSH_REQUEST_BODY_MAX);
+}
+
 /* Its headers have come. */
 static enum MHD_Result begin(struct fsh_connection *connection, const char *method)
 {
     struct fsh_keeper_request *request = &connection->request;
-    const char *length;
+    bool has_body;
 
     connection->begun = true;
     request->keeper = connection->server->keeper;
@@ -271,11 +303,9 @@ static enum MHD_Result begin(struct fsh_connection *connection, const char *meth
     request->gone = NULL;
     request->route = NULL;
     memset(request->segments, 0, sizeof(request->segments));
-    if (method[0] != 'P')
-        return MHD_YES;
-    length = MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND,
-                                         MHD_HTTP_HEADER_CONTENT_LENGTH);
-    if (length && strtoull(length, NULL, 10) > FSH_REQUEST_BODY_MAX)
+    if (!framed(connection, &has_body))
+        return refuse(connection, 400, "it is not clear where the request ends");
+    if (has_body && too_large(connection))
         return refuse(connection, 413, "a body has 65536 bytes at the most");
     return MHD_YES;
 }

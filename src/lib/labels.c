@@ -116,7 +116,7 @@ int fsh_lib_label_put(struct freshet *freshet, const char *name, const void *lab
     if (!label || len == 0 || len > FSH_LABEL_MAX)
         return fsh_base_fail(error, FRESHET_EINVAL, "a label is 1 to %d bytes", FSH_LABEL_MAX);
     status = use_new(freshet, name, label, len, queue, done, data, &use, error);
-    if (status != FRESHET_OK)
+    if (!use)
         return status;
     use->next = changes;
     use->end = changes + 1;
@@ -132,7 +132,7 @@ static int forget(struct freshet *freshet, const char *name, const enum fsh_chan
     struct label_use *use = NULL;
     int status = use_new(freshet, name, NULL, 0, queue, done, data, &use, error);
 
-    if (status != FRESHET_OK)
+    if (!use)
         return status;
     use->next = changes;
     use->end = changes + count;

@@ -48,7 +48,7 @@ OUTSIDE = {
     "sim": {"base", "core", "store"},
     "include": set(),
     "bench": {"base", "core", "store"},
-    "fuzz": {"base", "core", "profile", "config", "store", "engine"},
+    "fuzz": {"base", "core", "profile", "config", "store", "engine", "lib", "keeper"},
     "tests/lib": set(),
     "tests/support": set(),
 }

@@ -125,7 +125,7 @@ class Contract:
         if code is not None and self.http.get(code) != answer.status:
             problems.append(f"{what}: {code}, whose status is {self.http.get(code)}")
         retry = document.get("retry_after_ms")
-        expected = None if retry is None else str(-(-retry // 1000))
+        expected = None if retry is None else str(max(1, -(-retry // 1000)))
         if expected is not None and answer.headers["Retry-After"] != expected:
             problems.append(f"{what}: Retry-After {answer.headers['Retry-After']}, not {expected}")
         return problems

@@ -304,7 +304,7 @@ class Keeper:
     def _answers(self):
         check(self.process.poll() is None, f"freshetd ended: {self.process.poll()}\n{self.log()}")
         try:
-            return request(self.control, "GET", "/v1/platform").status == 200
+            return request(self.control, "GET", "/v1/platform").status
         except (FileNotFoundError, ConnectionError):
             return False
 

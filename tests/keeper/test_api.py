@@ -4,9 +4,13 @@ answer is held to it.
 
 usage: test_api.py FRESHETD DEVSERVER FRESHET
 """
+import base64
+import hmac
 import http.client
 import json
 import re
+import struct
+import time
 
 from contract import Contract
 from harness import (NEW_PASSWORD, PASSWORD, Answer, UnixConnection, as_user, check, equal, request,
@@ -20,7 +24,7 @@ SAFE = {"X-Forwarded-Method": "GET"}
 
 def keeper_of(lab, **more):
     sessions = {"billing": lab.service(), "two": lab.service("svc-two"),
-                "parked": lab.service("mfa"), "nobody": lab.service("nopartner"), **more}
+                "parked": lab.service("mfa"), "nobody": lab.service("nopartner"), "person": {}, **more}
     return lab.keeper(sessions, browser={"origin": ORIGIN})
 
 
@@ -56,7 +60,7 @@ def platform_and_sessions(lab):
               (lab.platform.url, [lab.platform.url], "partner", 300000))
         keeper.signed_in("billing")
         equal([session["name"] for session in keeper.get("/v1/sessions").json["sessions"]],
-              ["billing", "two", "parked", "nobody"])
+              ["billing", "two", "parked", "nobody", "person"])
 
 
 def status(lab):
@@ -66,6 +70,8 @@ def status(lab):
                now["sign_ins"]), ("service", "live", "FRESHET_OK", None, 1, 1))
         wait_for(lambda: keeper.status("parked")["challenge"] == "FRESHET_EMFA", "parks")
         equal(keeper.status("parked")["status"], "FRESHET_EOPERATOR")
+        problem(keeper.get("/v1/sessions/ann"), 404, "FRESHET_ENOSESSION")
+        keeper.call("POST", "/v1/sessions/ann/sign-in", {"username": "svc-demo", "password": PASSWORD})
         equal(keeper.status("ann")["kind"], "person")
         problem(keeper.get("/v1/sessions/" + "n" * 129), 400, "FRESHET_EINVAL")
         problem(keeper.get("/v1/sessions/a%20b"), 400, "FRESHET_EINVAL")
@@ -89,7 +95,8 @@ def headers(lab):
               "fd1")
         problem(keeper.headers("nobody"), 403, "FRESHET_EPARTNER")
         problem(keeper.headers("parked"), 503, "FRESHET_EOPERATOR")
-        problem(keeper.headers("ann", timeout_ms=100), 401, "FRESHET_ESIGNEDOUT")
+        problem(keeper.headers("ann"), 404, "FRESHET_ENOSESSION")
+        problem(keeper.headers("person", timeout_ms=100), 401, "FRESHET_ESIGNEDOUT")
 
 
 def arguments_are_checked(lab):
@@ -116,7 +123,7 @@ def token(lab):
         check(document["usable_ms"] < document["expires_ms"] <= document["lifetime_ms"], document)
         tag = answer.headers["ETag"]
         equal(keeper.get("/v1/sessions/two/token", {"If-None-Match": tag}).status, 304)
-        problem(keeper.get("/v1/sessions/ann/token", timeout_ms=100), 401, "FRESHET_ESIGNEDOUT")
+        problem(keeper.get("/v1/sessions/person/token", timeout_ms=100), 401, "FRESHET_ESIGNEDOUT")
 
 
 def unauthorized(lab):
@@ -172,6 +179,14 @@ def sign_out(lab):
         equal(keeper.status("ann")["phase"], "signed_out")
 
 
+def totp(secret):
+    """The code of now (RFC 6238)."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    digest = hmac.digest(key, struct.pack(">Q", int(time.time()) // 30), "sha1")
+    number, = struct.unpack_from(">I", digest, digest[-1] & 15)
+    return f"{(number & 0x7fffffff) % 1000000:06}"
+
+
 def mfa_settings(lab):
     with keeper_of(lab) as keeper:
         keeper.signed_in("billing")
@@ -180,14 +195,14 @@ def mfa_settings(lab):
         enrolment = keeper.call("POST", base + "totp").json
         check(enrolment["secret"] in enrolment["uri"], "the secret is in the URI")
         problem(keeper.call("PUT", base + "totp", {"code": "000000"}), 401, "FRESHET_EMFACODE")
-        code = lab.platform.code("svc-demo")
+        code = totp(enrolment["secret"])
         equal(keeper.call("PUT", base + "totp", {"code": code}).status, 204)
         equal(keeper.call("PUT", base + "mfa-settings",
                           {"enabled": True, "preferred": "totp"}).status, 204)
         equal(keeper.get(base + "mfa-settings").json, {"enabled": True, "preferred": "totp"})
         equal(keeper.call("PUT", base + "mfa-settings", {"enabled": False}).status, 204)
-        problem(keeper.get("/v1/sessions/ann/mfa-settings"), 401, "FRESHET_ESIGNEDOUT")
-        problem(keeper.call("POST", "/v1/sessions/ann/totp"), 401, "FRESHET_ESIGNEDOUT")
+        problem(keeper.get("/v1/sessions/person/mfa-settings"), 401, "FRESHET_ESIGNEDOUT")
+        problem(keeper.call("POST", "/v1/sessions/person/totp"), 401, "FRESHET_ESIGNEDOUT")
 
 
 def explain(lab):

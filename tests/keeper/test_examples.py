@@ -42,7 +42,7 @@ def example(program, lab):
         equal((counters["api_ok"], counters["api_lacking_header"]), (1, 0))
 
         refused(program, keeper, "billing", "/api/status/500", "the platform: 500")
-        refused(program, keeper, "nobody", "/api/echo", "sign in")
+        refused(program, keeper, "nobody", "/api/echo", "no session of that name")
         keeper.call("POST", "/v1/sessions/held/sign-out", {"hold": True})
         refused(program, keeper, "held", "/api/echo", "an operator signed this session out")
 

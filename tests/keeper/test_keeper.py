@@ -5,6 +5,7 @@ usage: test_keeper.py FRESHETD DEVSERVER FRESHET WORLD
 where WORLD is the library of world.c
 """
 import contextlib
+import http.client
 import os
 import sys
 import threading
@@ -45,10 +46,8 @@ def twenty_processes_at_expiry_one_refresh(lab):
         go, release = os.pipe()
 
         def ask():
-            connection = UnixConnection(keeper.control)
-            connection.connect()
             os.read(go, 1)
-            answer = exchange(connection, "GET", HEADERS)
+            answer = request(keeper.control, "GET", HEADERS)
             return answer.status, answer.json
 
         children = [Child(ask) for _ in range(20)]
@@ -317,12 +316,11 @@ class Load:
         while not self.ends.is_set():
             try:
                 answer = request(self.keeper.control, "GET", f"/v1/sessions/{name}/headers")
-            except OSError:  # gone, or not yet there
+            except (OSError, http.client.HTTPException):  # gone, or not yet there
                 time.sleep(0.005)
                 continue
-            except Exception as error:  # pylint: disable=broad-except
-                self._note(f"{name}: {error!r}")
-                continue
+            if answer.status == 503 and answer.code in ("FRESHET_EUNAVAILABLE", "FRESHET_ESTORE"):
+                continue  # the lease of a dead keeper is waited for; a start was overtaken by the clock
             if answer.status != 200:
                 self._note(f"{name}: {answer}")
                 continue
@@ -344,37 +342,38 @@ class Load:
 
 
 def kill_9_under_load(lab):
-    """Refreshes of a rotating platform all the while: nothing is lost, and nothing is spent twice."""
-    platform = Platform(lab.devserver, "--lifetime", "8", "--rotate", "--grace", "5")
+    """Killed eight times, every other time in the middle of its refreshes. The leases of the dead hold
+    their successor up for 30 s, which pass at once here; nothing is lost, and nothing sent twice."""
     names = [f"s{i}" for i in range(6)]
     sessions = {name: lab.service(f"load-{i}") for i, name in enumerate(names)}
-    try:
-        with lab.keeper(sessions, platform=platform) as keeper:
-            for name in names:
-                keeper.signed_in(name)
-            load = Load(keeper, names, 6)
-            try:
-                for round_ in range(10):
-                    refreshes = platform.counter("refreshes")
-                    wait_for(lambda: platform.counter("refreshes") > refreshes, "a refresh")
-                    if round_ % 2:  # in the middle of a flight
-                        platform.fault("latency", match="/auth/refresh_token", ms=200, count=2)
-                        wait_for(lambda: platform.counter("refresh_in_flight"), "a flight")
-                    served = load.served
-                    keeper.kill()
-                    keeper.start()
-                    wait_for(lambda: load.served > served, "service goes on")
-            finally:
-                load.end()
-            equal(load.wrong[:3], [])
-            counters = platform.counters()
-            equal(counters["reuse_detected"], 0)
-            equal(counters["refresh_in_flight_max_per_account"], 1)
-            equal(counters["sign_in_attempts"], len(names), "no session was lost")
-            for name in names:
-                equal(keeper.status(name)["phase"], "live")
-    finally:
-        platform.close()
+    with world_of(lab, sessions) as (world, platform, keeper):
+        for name in names:
+            keeper.signed_in(name)
+        load = Load(keeper, names, 6)
+        try:
+            for round_ in range(8):
+                refreshes = platform.counter("refreshes")
+                if round_ % 2:
+                    platform.fault("latency", match="/auth/refresh_token", ms=500, count=6)
+                world.advance(HOUR)
+                wait_for(lambda: platform.counter("refresh_in_flight" if round_ % 2 else "refreshes")
+                         > (0 if round_ % 2 else refreshes), "a refresh")
+                keeper.kill()
+                platform.clear_faults()
+                wait_for(lambda: platform.counter("refresh_in_flight") == 0, "no flight of the dead")
+                served = load.served
+                keeper.start()
+                world.advance(31)
+                wait_for(lambda: load.served > served, "service goes on")
+        finally:
+            load.end()
+        for name in names:
+            equal(keeper.headers(name).status, 200, name)
+        equal(load.wrong[:3], [])
+        counters = platform.counters()
+        equal(counters["refresh_in_flight_max_per_account"], 1)
+        equal(counters["refresh_same_token_concurrent"], 0)
+        equal(counters["sign_in_attempts"], len(names), "no session was lost")
 
 
 def the_platform_is_down_for_two_hours(lab):
@@ -386,6 +385,7 @@ def the_platform_is_down_for_two_hours(lab):
         while steps < 240:  # of 30 s: with a back-off of as much at the most
             world.advance(30)
             steps += 1
+            wait_for(lambda: keeper.status("billing")["next_ms"] > 0, "all that is due is done")
             answer = keeper.headers("billing", timeout_ms=-1)
             served += answer.status == 200
             if answer.status != 200:
@@ -400,7 +400,7 @@ def the_platform_is_down_for_two_hours(lab):
         platform.clear_faults()
         world.advance(60)
         answer = wait_for(lambda: (now := keeper.headers("billing")).status == 200 and now, "recovers")
-        equal(answer.json["generation"], generation + 1)
+        check(answer.json["generation"] > generation, answer)
         equal(platform.counter("sign_in_attempts"), 1, "nobody signs in for an outage")
 
 

@@ -5,6 +5,9 @@
  * When the clock is moved, timers that are set ring as they do when a machine wakes from its sleep.
  */
 
+/* Both names of pwrite(2) are defined below. */
+#undef _FILE_OFFSET_BITS
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -156,7 +159,7 @@ __attribute__((constructor)) static void begin(void)
         abort();
     (void)close(fd);
     world = page;
-    /* Signals are for the program's own threads. */
+    /* Signals are the program's. */
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, NULL, follow, NULL) != 0)

@@ -285,6 +285,35 @@ static void the_ledger_tells_of_earlier_processes(void **state)
     assert_int_equal(find(entries, count, "signed_out"), 1);
 }
 
+/* There may be a million of them. */
+static void routine_refreshes_of_keyed_sessions_are_not_kept(void **state)
+{
+    struct stored *stored = *state;
+    struct freshet_ledger_entry entries[64];
+    struct freshet_session *session;
+    size_t count = 0;
+
+    devserver_control(&stored->world.server, "PUT", "/_dev/lifetime", "{\"seconds\": 1.3}");
+    sign_in_keyed(stored, "browser/one");
+    restart(stored);
+    session = open_keyed(stored->world.freshet, "browser/one", one_key);
+    until_unusable(session);
+    devserver_control(&stored->world.server, "PUT", "/_dev/lifetime", "{\"seconds\": 3600}");
+    assert_int_equal(generation_of(session), 2);
+    assert_int_equal(freshet_explain(session, entries, 64, &count), FRESHET_OK);
+    assert_int_equal(find(entries, count, "refreshed"), 1);
+    restart(stored);
+    session = open_keyed(stored->world.freshet, "browser/one", one_key);
+    assert_int_equal(generation_of(session), 2);
+    assert_int_equal(freshet_sign_out(session, false, NULL), FRESHET_OK);
+    restart(stored);
+    session = open_keyed(stored->world.freshet, "browser/one", one_key);
+    assert_int_equal(freshet_explain(session, entries, 64, &count), FRESHET_OK);
+    assert_int_equal(find(entries, count, "signed_in"), 1);
+    assert_int_equal(find(entries, count, "refreshed"), 0);
+    assert_int_equal(find(entries, count, "signed_out"), 1);
+}
+
 static void an_entry_of_another_version_is_told_as_such(void **state)
 {
     struct stored *stored = *state;
@@ -465,6 +494,7 @@ int main(void)
         CASE(keys_of_the_host_rotate_without_the_owners),
         CASE(options_of_an_older_program_have_no_key),
         CASE(the_ledger_tells_of_earlier_processes),
+        CASE(routine_refreshes_of_keyed_sessions_are_not_kept),
         CASE(an_entry_of_another_version_is_told_as_such),
         CASE(the_sessions_of_a_store_are_listed),
         CASE(two_handles_of_one_file_refresh_once),

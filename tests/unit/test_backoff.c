@@ -83,12 +83,51 @@ static void retry_after_is_obeyed_up_to_five_minutes(void **state)
     assert_int_equal(fsh_core_gate_opens(&gate).ms, 300000);
 }
 
+/* Who waits is told when half of the places are free. What the platform answers changes none. */
+static void a_gate_has_so_many_places(void **state)
+{
+    struct fsh_gate gate = {.room = 4};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        assert_false(fsh_core_gate_full(&gate));
+        fsh_core_gate_take(&gate);
+    }
+    assert_true(fsh_core_gate_full(&gate));
+    fsh_core_gate_take(&gate); /* a person's */
+    fsh_core_gate_failed(&gate, at(0), -1, 500);
+    fsh_core_gate_worked(&gate);
+    assert_true(fsh_core_gate_full(&gate));
+    assert_false(fsh_core_gate_give(&gate));
+    assert_true(fsh_core_gate_full(&gate));
+    assert_false(fsh_core_gate_give(&gate));
+    assert_false(fsh_core_gate_full(&gate));
+    assert_true(fsh_core_gate_give(&gate));
+    assert_false(fsh_core_gate_give(&gate));
+    assert_false(fsh_core_gate_give(&gate));
+    assert_int_equal(gate.taken, 0);
+}
+
+static void a_gate_without_a_bound_is_never_full(void **state)
+{
+    struct fsh_gate gate = {0};
+
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        fsh_core_gate_take(&gate);
+    assert_false(fsh_core_gate_full(&gate));
+    for (int i = 0; i < 1000; i++)
+        assert_false(fsh_core_gate_give(&gate));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(windows_double_from_one_second_to_thirty),
         cmocka_unit_test(refused_credentials_pause_from_30_seconds_to_15_minutes),
         cmocka_unit_test(a_gate_that_never_failed_is_open),
+        cmocka_unit_test(a_gate_has_so_many_places),
+        cmocka_unit_test(a_gate_without_a_bound_is_never_full),
         cmocka_unit_test(while_the_platform_fails_one_at_a_time_tries_it),
         cmocka_unit_test(retry_after_is_obeyed_up_to_five_minutes),
     };
