@@ -277,7 +277,7 @@ static void keep_note(const struct fsh_session *session, const struct fsh_ledger
         .times = entry->times,
     };
 
-    if (!store->ops->note || !worth_keeping(session, entry->note))
+    if (!store || !store->ops->note || !worth_keeping(session, entry->note))
         return;
     (void)snprintf(row.name, sizeof(row.name), "%s", fsh_engine_note_name(entry->note));
     store->ops->note(store, session->name, &row);
