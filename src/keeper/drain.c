@@ -3,7 +3,6 @@
 
 #include "base/post.h"
 #include "keeper/events.h"
-#include "keeper/events.h"
 #include "keeper/log.h"
 #include "keeper/notify.h"
 #include "keeper/server.h"
