@@ -112,7 +112,8 @@ class Scene:
         self.watch = Watch(self.places)
         self.services = {f"service-{i}": self.account(f"load-{i}") for i in range(SERVICES)}
         self.keeper = Keeper(lab, {**self.services, "parked": self.account("mfa")},
-                             browser={"origin": ORIGIN}, world=self.world,
+                             browser={"origin": ORIGIN, "idle_timeout": "30d",
+                                      "absolute_timeout": "30d"}, world=self.world,
                              platform=Recorded(self.platform, self.recorder))
         with open(self.keeper.config, "r+", encoding="utf-8") as file:
             text = file.read().replace("[platform]\n", "[platform]\nprofile = partner-rotating\n")
