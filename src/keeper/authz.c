@@ -5,6 +5,7 @@
 
 #include "keeper/browser.h"
 #include "keeper/csrf.h"
+#include "keeper/metrics.h"
 #include "keeper/wait.h"
 
 #include "base/error.h"
@@ -33,8 +34,8 @@ static struct fsh_page *number_header(struct fsh_page *page, const char *name, u
 
 /* The times of a token, for a gateway's cache: until when it may be used, and how long it may do so
  * without asking again. Of another token than the one in force nothing is known. */
-static struct fsh_page *times(struct fsh_page *page, const struct freshet_session *session,
-                              uint64_t generation)
+static struct fsh_page *times(struct fsh_page *page, struct fsh_metrics *metrics,
+                              const struct freshet_session *session, uint64_t generation)
 {
     struct fsh_mono now = fsh_clock_mono();
     struct fsh_freshness token;
@@ -45,6 +46,7 @@ static struct fsh_page *times(struct fsh_page *page, const struct freshet_sessio
     if (fsh_engine_view(&session->engine, &known, &token) && known == generation) {
         usable_ms = fsh_mono_until(now, token.usable_until);
         fresh_ms = fsh_mono_until(now, token.threshold_at);
+        fsh_metrics_used(metrics, usable_ms);
     }
     page = number_header(page, "X-Freshet-Usable-Ms", usable_ms > 0 ? (uint64_t)usable_ms : 0);
     return number_header(page, "X-Freshet-Fresh-Ms", fresh_ms > 0 ? (uint64_t)fresh_ms : 0);
@@ -76,7 +78,7 @@ static void answer_headers(struct fsh_keeper_request *request, const struct subj
         page = fsh_page_header(page, headers->list[i].name, headers->list[i].value);
     page = fsh_page_header(page, "X-Freshet-Session", subject->id);
     page = number_header(page, "X-Freshet-Generation", headers->generation);
-    page = times(page, subject->session, headers->generation);
+    page = times(page, request->keeper->metrics, subject->session, headers->generation);
     freshet_headers_unref(headers);
     fsh_request_answer(request, page);
 }

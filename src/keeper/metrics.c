@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keeper/metrics.h"
 
+#include "keeper/browser.h"
 #include "keeper/events.h"
 #include "keeper/keeper.h"
 #include "keeper/openmetrics.h"
@@ -86,6 +87,9 @@ static void write_keeper(FILE *out, const struct fsh_keeper *keeper)
     write_answers(out, keeper->metrics);
     fsh_openmetrics_family(out, &left);
     fsh_openmetrics_histogram(out, &left, NULL, &keeper->metrics->left, &fsh_metrics_left_bounds);
+    if (keeper->browsers)
+        write_one(out, FSH_FAMILY_GAUGE, "browser_sessions", "Sessions of browsers that are open.",
+                  fsh_browsers_count(keeper->browsers));
     fsh_events_counts(keeper->events, &events);
     write_one(out, FSH_FAMILY_GAUGE, "event_readers", "Readers of /v1/events.", events.readers);
     write_one(out, FSH_FAMILY_COUNTER, "event_readers_dropped",

@@ -28,7 +28,7 @@ struct fsh_metrics {
     uint64_t answers_else; /* that had no room */
 };
 
-/* ---- tally.c: what is counted here */
+/* ---- metrics_count.c: what is counted here */
 
 int fsh_metrics_new(struct fsh_metrics **ret_metrics);
 void fsh_metrics_free(struct fsh_metrics *metrics);

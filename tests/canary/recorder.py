@@ -36,6 +36,8 @@ class Recorder:
                 pass
 
         class Server(http.server.ThreadingHTTPServer):
+            request_queue_size = 512  # many sessions may come at once
+
             def handle_error(self, *_):
                 """Programs that end do not wait for their answers."""
 

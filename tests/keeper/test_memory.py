@@ -41,8 +41,13 @@ connection = Connection("localhost")
 kept = []
 for line in sys.stdin:
     method, path, headers, body = json.loads(line)
-    connection.request(method, path, body, headers)
-    answer = connection.getresponse()
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+    except (ConnectionError, http.client.HTTPException):  # it was idle for an hour
+        connection.close()
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
     kept.append(answer.read())
     print(json.dumps([answer.status, dict(answer.headers.items()), kept[-1].decode()]), flush=True)
     del kept[:-50]
@@ -84,7 +89,7 @@ class Program:
         said = []
         while not said or said[-1] != ".\n":
             said.append(self.process.stdout.readline())
-            check(said[-1], f"the program ended at {words}")
+            check(said[-1], f"the program ended at {words}: {said}")
         return said
 
 
@@ -107,7 +112,8 @@ class Scene:
         self.watch = Watch(self.places)
         self.services = {f"service-{i}": self.account(f"load-{i}") for i in range(SERVICES)}
         self.keeper = Keeper(lab, {**self.services, "parked": self.account("mfa")},
-                             browser={"origin": ORIGIN}, world=self.world,
+                             browser={"origin": ORIGIN, "idle_timeout": "30d",
+                                      "absolute_timeout": "30d"}, world=self.world,
                              platform=Recorded(self.platform, self.recorder))
         with open(self.keeper.config, "r+", encoding="utf-8") as file:
             text = file.read().replace("[platform]\n", "[platform]\nprofile = partner-rotating\n")
@@ -301,6 +307,7 @@ def not_in_arguments_or_environment(scene):
     index = memory.Index(scene.secrets("refresh token", "device key", "challenge session", "password",
                                        "access token"))
     problems = [] if "freshetd" in scene.watch.names else [f"not seen: {scene.watch.names}"]
+    scene.watch.end()
     for place in ("arguments", "environment"):
         for content, name in scene.places.seen.get(place, {}).items():
             problems += [f"a {kind} in the {place} of {name}"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What the keeper counts of its requests; metrics.c shows it. */
+/* What the keeper itself counts. */
 
 #include "keeper/metrics.h"
 
