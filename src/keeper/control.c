@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <freshet/status.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The most asked first. */
 const struct fsh_route fsh_control_routes[] = {
@@ -116,7 +117,9 @@ bool fsh_control_number(struct fsh_keeper_request *request, const char *name, in
         return true;
     errno = 0;
     value = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || value < least || value > most) {
+    /* strtoll(3) would take spaces and a plus. */
+    if (strspn(text, "-0123456789") != strlen(text) || end == text || *end != '\0' || errno != 0 ||
+        value < least || value > most) {
         fsh_request_answer(request,
                            fsh_page_fail(FRESHET_EINVAL, "%s: a whole number from %lld to %lld",
                                          name, (long long)least, (long long)most));
