@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <freshet/status.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The most asked first. */
 const struct fsh_route fsh_control_routes[] = {
@@ -117,6 +118,7 @@ bool fsh_control_number(struct fsh_keeper_request *request, const char *name, in
         return true;
     errno = 0;
     value = strtoll(text, &end, 10);
+    /* strtoll(3) would take spaces and a plus. */
     if (!isdigit((unsigned char)text[text[0] == '-']) || *end != '\0' || errno != 0 ||
         value < least || value > most) {
         fsh_request_answer(request,
