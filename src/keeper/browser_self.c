@@ -21,13 +21,11 @@
 
 static json_t *entry_json(const struct fsh_ledger_entry *entry)
 {
-    json_t *status =
-        entry->status != FRESHET_OK ? json_string(freshet_status_name(entry->status)) : json_null();
-
-    return json_pack("{s:I, s:I, s:s, s:s, s:o, s:I, s:I}", "number", (json_int_t)entry->number,
+    return json_pack("{s:I, s:I, s:s, s:s, s:s, s:I, s:I}", "number", (json_int_t)entry->number,
                      "at_ms", (json_int_t)entry->wall.ms, "name", fsh_engine_note_name(entry->note),
-                     "what", fsh_engine_note_text(entry->note), "status", status, "value",
-                     (json_int_t)entry->value, "times", (json_int_t)entry->times);
+                     "what", fsh_engine_note_text(entry->note), "status",
+                     freshet_status_name(entry->status), "value", (json_int_t)entry->value, "times",
+                     (json_int_t)entry->times);
 }
 
 /* What happened to it since the keeper began: nothing here waits for the store. */
