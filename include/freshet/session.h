@@ -215,7 +215,10 @@ struct freshet_session_status {
  *  until the store has told what it has of the session, 5 seconds at the most; never for the
  *  platform.
  *
- *  @return FRESHET_OK, FRESHET_EFORKED. */
+ *  Of a keeper's session, what the keeper says: counters and `waited` are of all who use it.
+ *
+ *  @return FRESHET_OK, FRESHET_EFORKED; of a keeper's session also why the keeper does not tell,
+ * such as FRESHET_EUNAVAILABLE or FRESHET_EACCESS. */
 FRESHET_EXPORT int freshet_session_status(struct freshet_session *session,
                                           struct freshet_session_status *ret_status,
                                           struct freshet_error *error);

@@ -76,10 +76,9 @@ int fsh_browsers_new(struct fsh_keeper *keeper, struct fsh_browsers **ret_browse
  * NULL is allowed. */
 void fsh_browsers_free(struct fsh_browsers *browsers);
 
-/* After a reload: origin and timeouts are those of keeper->config from now on. With [browser] for
- * the first time it reads what the store has, and waits for it; without it all sessions stay, and
- * their requests need an origin that there is not. */
-int fsh_browsers_reload(struct fsh_keeper *keeper, struct freshet_error *error);
+/* After a reload: origin and timeouts are the configuration's from now on. Without an origin all
+ * sessions stay, and their requests need one that there is not. */
+int fsh_browsers_configure(struct fsh_browsers *browsers, const struct freshet_config *config);
 
 size_t fsh_browsers_count(const struct fsh_browsers *browsers);
 

@@ -325,7 +325,7 @@ static int32_t seconds(const struct freshet_config *config, const char *key)
     return ms < 1000 ? 1 : (int32_t)(ms / 1000);
 }
 
-static int configure(struct fsh_browsers *browsers, const struct freshet_config *config)
+int fsh_browsers_configure(struct fsh_browsers *browsers, const struct freshet_config *config)
 {
     const char *origin = freshet_config_get(config, "browser", "origin");
     const char *first_party = freshet_config_get(config, "browser", "first_party");
@@ -356,7 +356,7 @@ static int browsers_init(struct fsh_browsers *browsers, const struct freshet_con
         fsh_table_init(&browsers->attempts) != FRESHET_OK ||
         fsh_limits_new(&browsers->limits) != FRESHET_OK)
         return FRESHET_ENOMEM;
-    return configure(browsers, config);
+    return fsh_browsers_configure(browsers, config);
 }
 
 int fsh_browsers_new(struct fsh_keeper *keeper, struct fsh_browsers **ret_browsers,
@@ -384,15 +384,6 @@ int fsh_browsers_new(struct fsh_keeper *keeper, struct fsh_browsers **ret_browse
     if (keeper->loop)
         fsh_main_loop_alarm(keeper->loop, &browsers->sweep, SWEEP_MS);
     *ret_browsers = browsers;
-    return FRESHET_OK;
-}
-
-int fsh_browsers_reload(struct fsh_keeper *keeper, struct freshet_error *error)
-{
-    if (!keeper->browsers)
-        return fsh_browsers_new(keeper, &keeper->browsers, error);
-    if (configure(keeper->browsers, keeper->config) != FRESHET_OK)
-        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     return FRESHET_OK;
 }
 

@@ -5,6 +5,7 @@
  * the answer is there at once, and mostly the very page that answered before. */
 
 #include "keeper/control.h"
+#include "keeper/metrics.h"
 
 #include <freshet/status.h>
 #include <inttypes.h>
@@ -102,6 +103,7 @@ static bool headers_now(struct fsh_keeper_request *request, struct fsh_entry *en
         fsh_request_answer(request, fsh_page_problem(status, &error));
         return true;
     }
+    fsh_metrics_used(request->keeper->metrics, freshness.usable_ms);
     if (headers->generation != freshness.generation)
         freshness.usable_ms = 0; /* a newer one, whose time is not known yet */
     if (is_known(request, headers->generation))
