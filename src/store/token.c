@@ -7,31 +7,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* All that a token has is one block of memory: there may be a million, each replaced every hour,
+ * and what they leave behind should not lie between what comes and goes with every refresh. */
 static void token_free(struct fsh_token *token)
 {
-    fsh_base_secret_done(&token->authorization);
-    for (size_t i = 0; i < token->partner_count; i++)
-        free(token->partners[i]);
-    free(token->partners);
-    free(token->partner_header);
+    fsh_base_wipe(token->authorization.bytes, token->authorization.len);
     free(token->preset);
-    free(token->bundles);
     free(token);
 }
 
-static int copy_partners(struct fsh_token *token, char *const *partners, size_t count)
+static size_t text_bytes(const char *partner_header, char *const *partners, size_t count)
 {
-    /* One more than needed: calloc of nothing may return NULL. */
-    token->partners = calloc(count + 1, sizeof(char *));
-    token->bundles = calloc(count + 1, sizeof(struct fsh_bundle));
-    if (!token->partners || !token->bundles)
-        return FRESHET_ENOMEM;
-    for (; token->partner_count < count; token->partner_count++) {
-        token->partners[token->partner_count] = strdup(partners[token->partner_count]);
-        if (!token->partners[token->partner_count])
-            return FRESHET_ENOMEM;
-    }
-    return FRESHET_OK;
+    size_t bytes = strlen(partner_header) + 1;
+
+    for (size_t i = 0; i < count; i++)
+        bytes += strlen(partners[i]) + 1;
+    return bytes;
+}
+
+/* Puts a text at *at, and *at behind it. */
+static char *put_text(char **at, const char *text, size_t len)
+{
+    char *copy = memcpy(*at, text, len);
+
+    copy[len] = '\0';
+    *at += len + 1;
+    return copy;
 }
 
 static void make_bundle(struct fsh_token *token, size_t index)
@@ -52,7 +53,10 @@ int fsh_token_new(uint64_t incarnation, uint64_t generation, struct fsh_stamp se
                   int64_t lifetime_ms, struct fsh_secret *authorization, const char *partner_header,
                   char *const *partners, size_t partner_count, struct fsh_token **ret_token)
 {
-    struct fsh_token *token = calloc(1, sizeof(*token));
+    struct fsh_token *token =
+        calloc(1, sizeof(*token) + partner_count * (sizeof(struct fsh_bundle) + sizeof(char *)) +
+                      text_bytes(partner_header, partners, partner_count) + authorization->len + 1);
+    char *at;
 
     if (!token)
         return FRESHET_ENOMEM;
@@ -61,12 +65,17 @@ int fsh_token_new(uint64_t incarnation, uint64_t generation, struct fsh_stamp se
     token->generation = generation;
     token->sent_at = sent_at;
     token->lifetime_ms = lifetime_ms;
-    token->partner_header = strdup(partner_header);
-    if (!token->partner_header || copy_partners(token, partners, partner_count) != FRESHET_OK) {
-        token_free(token);
-        return FRESHET_ENOMEM;
-    }
-    fsh_base_secret_move(&token->authorization, authorization);
+    token->partner_count = partner_count;
+    token->bundles = (struct fsh_bundle *)(token + 1);
+    token->partners = (char **)(void *)(token->bundles + partner_count);
+    at = (char *)(token->partners + partner_count);
+    token->partner_header = put_text(&at, partner_header, strlen(partner_header));
+    for (size_t i = 0; i < partner_count; i++)
+        token->partners[i] = put_text(&at, partners[i], strlen(partners[i]));
+    token->authorization.bytes =
+        put_text(&at, fsh_base_secret_reveal(authorization), authorization->len);
+    token->authorization.len = authorization->len;
+    fsh_base_secret_done(authorization);
     for (size_t i = 0; i < partner_count; i++)
         make_bundle(token, i);
     *ret_token = token;

@@ -19,11 +19,11 @@ struct fsh_token {
     struct fsh_stamp sent_at;
     int64_t lifetime_ms;
     struct fsh_secret authorization; /* value of the Authorization header */
-    char *partner_header;            /* name of the header; owned */
+    char *partner_header;            /* name of the header */
     size_t partner_count;
-    char **partners;            /* owned */
+    char **partners;
+    struct fsh_bundle *bundles; /* one a partner; like all above in the token's own memory */
     char *preset;               /* owned; of a keeper: the id its configuration names, or NULL */
-    struct fsh_bundle *bundles; /* one a partner */
 };
 
 /* The headers for one partner, and the token that they belong to. */
@@ -33,8 +33,8 @@ struct fsh_bundle {
     struct fsh_token *token;
 };
 
-/* Takes over the bytes of `authorization`; copies the header's name and the partner ids. One
- * reference is the caller's. FRESHET_ENOMEM leaves everything as it was. */
+/* Copies all of it; `authorization` is wiped then. One reference is the caller's. FRESHET_ENOMEM
+ * leaves everything as it was. */
 int fsh_token_new(uint64_t incarnation, uint64_t generation, struct fsh_stamp sent_at,
                   int64_t lifetime_ms, struct fsh_secret *authorization, const char *partner_header,
                   char *const *partners, size_t partner_count, struct fsh_token **ret_token);
