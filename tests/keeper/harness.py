@@ -122,8 +122,10 @@ class UnixConnection(http.client.HTTPConnection):
 def unix_socket(path, timeout=PATIENCE):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.settimeout(timeout)
+        # Waits where the backlog is full, which a socket with a timeout of Python does not.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", PATIENCE, 0))
         sock.connect(path)
+        sock.settimeout(timeout)
     except BaseException:
         sock.close()
         raise
