@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 
+import keeper
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, sys.argv[1] if len(sys.argv) > 1 else "build")
 HERD = 10000
@@ -183,6 +185,7 @@ def main():
     parts = session_parts()
     table += session(parts)
     table += headers()
+    table += keeper.rows(BUILD, parts["snapshot"], in_turn, row)
     show(table, parts)
     with open(os.path.join(BUILD, "bench.json"), "w", encoding="utf-8") as f:
         json.dump([{key: value for key, value in line.items() if key != "against"}

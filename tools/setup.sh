@@ -10,13 +10,13 @@ for purpose in "$@"; do
     case $purpose in
     build) packages="$packages gcc libc6-dev make meson ninja-build pkg-config python3
         libcurl4-openssl-dev libinih-dev libjansson-dev libqrencode-dev libsodium-dev libsqlite3-dev
-        libmicrohttpd-dev libcmocka-dev uthash-dev
+        libmicrohttpd-dev libsystemd-dev libcmocka-dev uthash-dev
         libssl-dev openssl" ;;
     run) packages="$packages curl" ;;
     lint) packages="$packages git clang-format clang-tidy mandoc" ;;
     fuzz) packages="$packages clang libclang-rt-14-dev" ;;
     bench) packages="$packages golang-go golang-golang-x-oauth2-dev" ;;
-    test) packages="$packages git g++ python3-jsonschema python3-yaml curl nodejs tmux zsh fish" ;;
+    test) packages="$packages git g++ python3-jsonschema python3-yaml systemd curl nodejs tmux zsh fish" ;;
     *) echo "setup.sh: no such purpose: $purpose" >&2; exit 64 ;;
     esac
 done

@@ -59,6 +59,7 @@ struct fsh_cli {
     char *secrets;
     char *tokens;
     char *key_file;
+    char *keeper; /* "keeper:" and its socket, when it has the sessions; else NULL */
 
     struct freshet *freshet;
     struct freshet_session *session;
@@ -104,8 +105,14 @@ int fsh_cli_timeout(struct fsh_cli *cli, int64_t *ret_timeout_ms);
 
 /* ---- place.c: which platform, which stores, which session --------------------------------- */
 
-/* Finds the configuration, or makes one up of flags and environment. */
+/* Finds the configuration, or makes one up of flags and environment; and the keeper, if one has the
+ * sessions. */
 int fsh_cli_place(struct fsh_cli *cli);
+/* keeper.c: has the options name the keeper that is asked for, or that the configuration knows and
+ * that answers. */
+int fsh_cli_keeper(struct fsh_cli *cli);
+/* The path of its socket. */
+const char *fsh_cli_keeper_socket(const struct fsh_cli *cli);
 /* Without a configuration: makes the state folder. */
 int fsh_cli_state_make(struct fsh_cli *cli);
 /* Without a configuration, the first time: makes the state folder and its key, and says so. */
@@ -126,7 +133,9 @@ enum fsh_cli_use {
 int fsh_cli_open_session(struct fsh_cli *cli, enum fsh_cli_use use);
 /* The session that an operand (or NULL) means. FRESHET_EINVAL when it could be several. */
 int fsh_cli_session_name(struct fsh_cli *cli, const char *operand, const char **ret_name);
-/* Whether the configuration has it, as a service. */
+/* Whether the configuration has it, */
+bool fsh_cli_is_configured(const struct fsh_cli *cli, const char *name);
+/* and as a service. */
 bool fsh_cli_is_service(const struct fsh_cli *cli, const char *name);
 /* The account that the configuration has for a session, or NULL. */
 const char *fsh_cli_account(const struct fsh_cli *cli, const char *name);

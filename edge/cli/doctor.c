@@ -60,7 +60,7 @@ static int examine(struct findings *findings)
         return freshet_config_check(cli->config_path, found_problem, findings, &cli->error);
     if (status != FRESHET_OK)
         return status;
-    if (!cli->options.url)
+    if (!cli->options.url && !cli->keeper)
         return fsh_cli_fail(cli, FRESHET_ECONFIG, FSH_CLI_WHICH_PLATFORM);
     fsh_cli_wait_begin(cli, "looking");
     status = freshet_doctor(cli->config, &cli->options, found, findings, &cli->error);

@@ -96,8 +96,13 @@ static int make_up_options(struct fsh_cli *cli)
     bool good = state ? make_path(&cli->state, "%s", state)
                       : xdg_path("XDG_STATE_HOME", ".local/state", "freshet", &cli->state);
 
+    cli->options.url = cli->values[FSH_CLI_url];
+    cli->options.profile = cli->values[FSH_CLI_profile];
+    cli->options.ca_file = cli->values[FSH_CLI_ca_file];
     if (!good)
         return no_memory(cli);
+    if (cli->values[FSH_CLI_keeper] && !cli->values[FSH_CLI_no_keeper])
+        return FRESHET_OK; /* it has the stores */
     if (!cli->state)
         return fsh_cli_fail(cli, FRESHET_ECONFIG,
                             "HOME is not set, so there is no place for the stores; name one with "
@@ -106,9 +111,6 @@ static int make_up_options(struct fsh_cli *cli)
         !make_path(&cli->tokens, "sqlite:%s/tokens.db", cli->state) ||
         !make_path(&cli->key_file, "%s/store.key", cli->state))
         return no_memory(cli);
-    cli->options.url = cli->values[FSH_CLI_url];
-    cli->options.profile = cli->values[FSH_CLI_profile];
-    cli->options.ca_file = cli->values[FSH_CLI_ca_file];
     cli->options.secrets = cli->secrets;
     cli->options.tokens = cli->tokens;
     cli->options.key_file = cli->key_file;
@@ -123,19 +125,21 @@ int fsh_cli_place(struct fsh_cli *cli)
     status = find_config(cli);
     if (status != FRESHET_OK)
         return status;
-    if (!cli->config_path)
-        return make_up_options(cli);
-    status = freshet_config_load(cli->config_path, &cli->config, &cli->error);
-    if (status == FRESHET_OK)
-        freshet_config_options(cli->config, &cli->options);
-    return status;
+    if (!cli->config_path) {
+        status = make_up_options(cli);
+    } else {
+        status = freshet_config_load(cli->config_path, &cli->config, &cli->error);
+        if (status == FRESHET_OK)
+            freshet_config_options(cli->config, &cli->options);
+    }
+    return status == FRESHET_OK ? fsh_cli_keeper(cli) : status;
 }
 
 /* ---- the state folder -------------------------------------------------------------------- */
 
 bool fsh_cli_place_empty(const struct fsh_cli *cli)
 {
-    return !cli->config && access(cli->key_file, F_OK) != 0;
+    return !cli->config && !cli->keeper && access(cli->key_file, F_OK) != 0;
 }
 
 /* Makes a folder and those above it, for this user alone. 0, or -1 with errno. */
@@ -182,7 +186,7 @@ int fsh_cli_place_make(struct fsh_cli *cli)
 
 int fsh_cli_open(struct fsh_cli *cli)
 {
-    if (!cli->options.url)
+    if (!cli->options.url && !cli->keeper)
         return fsh_cli_fail(cli, FRESHET_ECONFIG, FSH_CLI_WHICH_PLATFORM);
     if (fsh_cli_place_empty(cli))
         return fsh_cli_fail(cli, FRESHET_ESIGNEDOUT,
@@ -196,6 +200,13 @@ static bool configured(const struct fsh_cli *cli, const char *name,
 {
     return cli->config &&
            freshet_config_session(cli->config, name, ret_options, NULL) == FRESHET_OK;
+}
+
+bool fsh_cli_is_configured(const struct fsh_cli *cli, const char *name)
+{
+    struct freshet_session_options options = FRESHET_SESSION_OPTIONS_INIT;
+
+    return configured(cli, name, &options);
 }
 
 bool fsh_cli_is_service(const struct fsh_cli *cli, const char *name)
@@ -271,4 +282,5 @@ void fsh_cli_place_done(struct fsh_cli *cli)
     free(cli->secrets);
     free(cli->tokens);
     free(cli->key_file);
+    free(cli->keeper);
 }

@@ -28,7 +28,8 @@ static struct fsh_cli_known *find(struct fsh_cli_known *list, size_t count, cons
 static int merge(struct fsh_cli *cli, const struct freshet_stored_session *stored,
                  size_t stored_count, struct fsh_cli_known **ret_list, size_t *ret_count)
 {
-    size_t configured = cli->config ? freshet_config_session_count(cli->config) : 0;
+    /* What a keeper does not show to this user is not his to see. */
+    size_t configured = cli->config && !cli->keeper ? freshet_config_session_count(cli->config) : 0;
     struct fsh_cli_known *list = calloc(configured + stored_count + 1, sizeof(*list));
     size_t count = 0;
 
@@ -47,6 +48,8 @@ static int merge(struct fsh_cli *cli, const struct freshet_stored_session *store
         if (!known)
             known = &list[count++];
         (void)snprintf(known->name, sizeof(known->name), "%s", stored[i].name);
+        known->configured |= fsh_cli_is_configured(cli, stored[i].name);
+        known->service = fsh_cli_is_service(cli, stored[i].name);
         known->stored = true;
         known->phase = stored[i].phase;
         known->reason = stored[i].reason;

@@ -119,5 +119,7 @@ int fsh_cli_status_run(struct fsh_cli *cli)
         status = fsh_cli_open(cli);
     if (status != FRESHET_OK)
         return status;
+    if (cli->keeper)
+        fsh_cli_say(cli, "as the keeper at %s has it", fsh_cli_keeper_socket(cli));
     return cli->operand_count ? status_of_one(cli) : status_of_all(cli);
 }

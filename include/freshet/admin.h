@@ -115,11 +115,13 @@ struct freshet_stored_session {
 /** The sessions that the secret store knows, in the order of their names. Opens none, needs no key,
  *  and sends nothing.
  *
- *  @param options    of freshet_open; `secrets` is looked at. memory: knows none.
+ *  @param options    of freshet_open; `secrets` is looked at. memory: knows none; a keeper tells
+ * those that this user has any verb on.
  *  @param ret_list   NULL when there are none; else the caller frees it with free(3).
  *  @param ret_count  how many there are.
  *  @param error      detail of a failure, or NULL.
- *  @return FRESHET_OK; FRESHET_EINVAL; FRESHET_ECONFIG; FRESHET_ESTORE; FRESHET_ENOMEM.
+ *  @return FRESHET_OK; FRESHET_EINVAL; FRESHET_ECONFIG; FRESHET_ESTORE; FRESHET_ENOMEM;
+ *          FRESHET_EUNAVAILABLE when the keeper does not answer.
  *
  *  Any thread. */
 FRESHET_EXPORT int freshet_sessions_list(const struct freshet_options *options,

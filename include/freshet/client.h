@@ -20,7 +20,8 @@ struct freshet;
 struct freshet_options {
     /** sizeof(struct freshet_options). */
     size_t size;
-    /** The platform's base URL, such as "https://api.example.com": https, or http to loopback. */
+    /** The platform's base URL, such as "https://api.example.com": https, or http to loopback. With
+     *  a keeper, NULL for the keeper's own. */
     const char *url;
     /** Further origins that the headers may go to, `origins_count` of them; NULL for none. */
     const char *const *origins;
@@ -28,7 +29,15 @@ struct freshet_options {
     /** How the platform speaks; NULL for "partner". */
     const char *profile;
     /** Where refresh tokens are kept: "memory:" (or NULL), which is gone with the handle, or
-     *  "sqlite:" and the path of a file, which is made when it is not there. */
+     *  "sqlite:" and the path of a file, which is made when it is not there.
+     *
+     *  Or "keeper:" and the absolute path of a keeper's control socket, such as
+     *  "keeper:/run/freshet/control.sock": then the sessions are the keeper's, and only access
+     *  tokens come here. The API is the same. `profile`, `tokens`, `ca_file`, `proxy` and
+     *  `key_file` say nothing, and neither do the credentials of a session's options, for the
+     *  keeper signs in. A token that is in hand serves to its end while the keeper is away. The
+     *  keeper decides which sessions this user may see, report 401s of, and sign in and out
+     *  (FRESHET_EACCESS otherwise). */
     const char *secrets;
     /** Where access tokens are kept, likewise. Not in the same file. */
     const char *tokens;
@@ -50,13 +59,16 @@ struct freshet_options {
     }
 
 /** Opens a platform: checks the options, opens the stores, starts the background thread. Sends
- *  nothing yet.
+ *  nothing to the platform yet. A keeper is asked which platform it is of, 5 seconds at the most;
+ *  when none answers and `url` is given, that is no failure yet.
  *
  *  @param options      what to open; borrowed.
  *  @param ret_freshet  the handle; the caller closes it with freshet_close.
  *  @param error        detail of a failure, or NULL.
  *  @return FRESHET_OK; FRESHET_EINVAL, FRESHET_ECONFIG or FRESHET_EINSECURE for options that cannot
- *          be; FRESHET_ESTORE; FRESHET_ELIMIT; FRESHET_ENOMEM.
+ *          be, such as the url of another platform than the keeper's; FRESHET_ESTORE;
+ *          FRESHET_EUNAVAILABLE when no keeper answers and `url` is NULL; FRESHET_ELIMIT;
+ *          FRESHET_ENOMEM.
  *
  *  Any thread. The handle may be used by all threads of this process, but not after fork(2): in the
  *  child every call returns FRESHET_EFORKED until the child opens a handle of its own. */

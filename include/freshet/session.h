@@ -49,13 +49,18 @@ struct freshet_session_options {
     int64_t threshold_ms;
     /** Milliseconds between two automatic sign-ins of a service, at least; 0 for 30,000. */
     int64_t sign_in_pause_ms;
+    /** 32 bytes that only the session's owner carries, as a browser does in its cookie, or NULL.
+     *  What the stores keep of the session is sealed with them besides the stores' own keys: with
+     *  another key, or without, the session has no token, and nothing of it is lost. Copied, and
+     *  wiped when the session goes. To sign out needs no key. */
+    const unsigned char *session_key;
 };
 
 /** The defaults. */
 #define FRESHET_SESSION_OPTIONS_INIT                                                               \
     {                                                                                              \
         sizeof(struct freshet_session_options), FRESHET_INTERACTIVE, 0, 0, 0, 0, 0, false, false,  \
-            0, 0                                                                                   \
+            0, 0, 0                                                                                \
     }
 
 /** Opens a session: reads what the store has of it, and lets a service sign in, in the background.
@@ -210,7 +215,10 @@ struct freshet_session_status {
  *  until the store has told what it has of the session, 5 seconds at the most; never for the
  *  platform.
  *
- *  @return FRESHET_OK, FRESHET_EFORKED. */
+ *  Of a keeper's session, what the keeper says: counters and `waited` are of all who use it.
+ *
+ *  @return FRESHET_OK, FRESHET_EFORKED; of a keeper's session also why the keeper does not tell,
+ * such as FRESHET_EUNAVAILABLE or FRESHET_EACCESS. */
 FRESHET_EXPORT int freshet_session_status(struct freshet_session *session,
                                           struct freshet_session_status *ret_status,
                                           struct freshet_error *error);

@@ -28,6 +28,8 @@
 #define FSH_PARTNERS_MAX   256    /* partner ids of one account */
 #define FSH_PARTNER_ID_MAX 128    /* bytes of one of them */
 #define FSH_NAME_MAX       128    /* bytes of a session's name */
+#define FSH_SESSION_KEY    32     /* bytes of the key that a session's owner carries */
+#define FSH_LABEL_MAX      512    /* bytes that its owner keeps with it */
 #define FSH_WHY_MAX        160    /* bytes of the sentence that says why a store failed */
 #define FSH_CODE_MAX       64     /* bytes of the platform's error code that are kept */
 #define FSH_CHALLENGE_MAX  8192   /* bytes of a challenge's Session */

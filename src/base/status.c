@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/status.h"
+
 #include <freshet/status.h>
 #include <stddef.h>
+#include <string.h>
 
 struct row {
     int status;
@@ -54,4 +57,13 @@ int freshet_status_exit_code(int status)
 int freshet_status_http(int status)
 {
     return find(status)->http;
+}
+
+int fsh_base_status_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(rows[i].name, name) == 0)
+            return rows[i].status;
+    }
+    return FSH_STATUS_UNKNOWN;
 }

@@ -275,6 +275,8 @@ static bool good_store(const char *text)
 {
     if (strncmp(text, "sqlite:", 7) == 0)
         return good_path(text + 7) && text[7] != ':' && strncmp(text + 7, "file:", 5) != 0;
+    if (strncmp(text, "keeper:", 7) == 0)
+        return text[7] == '/' && good_socket(text + 7);
     return strcmp(text, "memory:") == 0;
 }
 
@@ -287,6 +289,20 @@ static char *in_folder(const char *prefix, const char *path, const char *folder)
                  absolute || strcmp(folder, "/") == 0 ? "" : "/", path) < 0)
         return NULL;
     return joined;
+}
+
+/* A file among the credentials that systemd hands to a service. For who has none, such as the
+ * command line on the same configuration, it stays as it is written, and is no file. */
+static char *credential(const char *text)
+{
+    const char *folder = secure_getenv("CREDENTIALS_DIRECTORY");
+    char *joined;
+
+    if (!folder || folder[0] != '/')
+        return strdup(text);
+    return asprintf(&joined, "%s%s", folder, text + strlen(FSH_CONFIG_CREDENTIALS) - 1) < 0
+               ? NULL
+               : joined;
 }
 
 /* ---- all --------------------------------------------------------------------------------- */
@@ -315,7 +331,7 @@ static const struct {
                                            "without a user name"},
     [FSH_CONFIG_TYPE_SOCKET] = {good_socket,
                                 "the path of a Unix socket, at most 107 bytes; ~ is not expanded"},
-    [FSH_CONFIG_TYPE_STORE] = {good_store, "memory: or sqlite:FILE"},
+    [FSH_CONFIG_TYPE_STORE] = {good_store, "memory:, sqlite:FILE or keeper:SOCKET"},
     [FSH_CONFIG_TYPE_TEXT] = {good_text, "a text"},
     [FSH_CONFIG_TYPE_URL] = {good_url, "https://HOST[:PORT][/PATH] (http for loopback only), "
                                        "without a user name, query or fragment"},
@@ -352,6 +368,9 @@ static char *canonical(enum fsh_config_type type, const char *text, const char *
     case FSH_CONFIG_TYPE_BOOLEAN:
         return strdup(among(text, yes) ? "yes" : among(text, no) ? "no" : text);
     case FSH_CONFIG_TYPE_FILE:
+        if (strncmp(text, FSH_CONFIG_CREDENTIALS, strlen(FSH_CONFIG_CREDENTIALS)) == 0)
+            return credential(text);
+        /* fall through */
     case FSH_CONFIG_TYPE_INCLUDE:
     case FSH_CONFIG_TYPE_SOCKET:
         return text[0] == '~' ? strdup(text) : in_folder("", text, folder);

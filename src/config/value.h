@@ -6,6 +6,9 @@
 
 #include <stdint.h>
 
+/* What the path of a file may begin with: the folder of the credentials that systemd passes. */
+#define FSH_CONFIG_CREDENTIALS "${CREDENTIALS_DIRECTORY}/"
+
 /* Checks the text of a value and makes it canonical: paths absolute, with `folder` (absolute)
  * before relative ones; lists separated by one space; "yes" or "no".
  *

@@ -472,7 +472,8 @@ static void ended(struct fsh_core *core, struct fsh_now *now, enum fsh_verdict v
     }
     if (verdict == FSH_VERDICT_DONE) {
         fsh_core_note(fx, FSH_NOTE_ENDED, core->ending, (int64_t)core->record.generation);
-        core->failure = core->ending;
+        /* A person's session says so by its record, and can come to rest. */
+        core->failure = core->policy->service ? core->ending : FRESHET_OK;
         fsh_core_reply(core, core->ending, fx);
     } else {
         fsh_core_reply(core, FRESHET_ECANCELED, fx);

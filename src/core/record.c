@@ -186,6 +186,16 @@ static enum fsh_verdict lose(struct fsh_record *record, const struct fsh_change 
     return FSH_VERDICT_DONE;
 }
 
+static enum fsh_verdict remove_all(struct fsh_record *record, struct fsh_stamp now)
+{
+    if (record->phase == FSH_PHASE_LIVE)
+        return FSH_VERDICT_STALE;
+    if (lease_of_another(record, 0, now))
+        return FSH_VERDICT_BUSY;
+    *record = (struct fsh_record){0};
+    return FSH_VERDICT_DONE;
+}
+
 enum fsh_verdict fsh_core_record_apply(struct fsh_record *record, const struct fsh_change *change,
                                        struct fsh_stamp now)
 {
@@ -206,6 +216,11 @@ enum fsh_verdict fsh_core_record_apply(struct fsh_record *record, const struct f
         return park(record, change);
     case FSH_CHANGE_LOSE:
         return lose(record, change);
+    case FSH_CHANGE_LABEL:
+        return record->incarnation == 0 && record->reserved == 0 ? FSH_VERDICT_STALE
+                                                                 : FSH_VERDICT_DONE;
+    case FSH_CHANGE_REMOVE:
+        return remove_all(record, now);
     }
     return FSH_VERDICT_STALE;
 }

@@ -75,7 +75,13 @@ enum fsh_change_kind {
     /* The challenge `reason` needs an operator (rule 9). Gives the lease back. */
     FSH_CHANGE_PARK,
     /* The refresh token may be spent and its successor is lost (rule 7). Secrets: it goes. */
-    FSH_CHANGE_LOSE
+    FSH_CHANGE_LOSE,
+    /* Nothing of the record: the label that comes with the change is put beside it. STALE without a
+     * record to stand beside. Secrets: none move. */
+    FSH_CHANGE_LABEL,
+    /* The session is forgotten, and its name is never used again. STALE while it is live, BUSY
+     * while a lease is in force. Secrets: all go. */
+    FSH_CHANGE_REMOVE
 };
 
 /* What is to be changed. `incarnation` and `generation` are the compare of compare-and-swap: those

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "engine/internal.h"
+#include "engine/remote.h"
 
 #include <freshet/status.h>
 #include <stdio.h>
@@ -42,7 +43,7 @@ static void explain(struct fsh_call *call, int status, int64_t retry_after_ms)
     (void)snprintf(call->error.code, sizeof(call->error.code), "%s", active->failed_code);
 }
 
-void fsh_engine_finish(struct fsh_call *call, int status, int64_t retry_after_ms)
+void fsh_engine_hand_back(struct fsh_call *call)
 {
     struct fsh_engine *engine = call->session->engine;
 
@@ -53,10 +54,15 @@ void fsh_engine_finish(struct fsh_call *call, int status, int64_t retry_after_ms
     engine->timer_count--;
     if (call->kind != FSH_CALL_ENSURE)
         fsh_engine_input_done(&call->in);
+    call->done(call);
+}
+
+void fsh_engine_finish(struct fsh_call *call, int status, int64_t retry_after_ms)
+{
     call->status = status;
     if (status != FRESHET_OK)
         explain(call, status, retry_after_ms);
-    call->done(call);
+    fsh_engine_hand_back(call);
 }
 
 void fsh_engine_finish_all(struct fsh_calls *calls, int status)
@@ -65,7 +71,7 @@ void fsh_engine_finish_all(struct fsh_calls *calls, int status)
         fsh_engine_finish(TAILQ_FIRST(calls), status, -1);
 }
 
-static void put_on(struct fsh_calls *list, struct fsh_call *call)
+void fsh_engine_put_on(struct fsh_calls *list, struct fsh_call *call)
 {
     TAILQ_INSERT_TAIL(list, call, in_list);
     call->list = list;
@@ -99,6 +105,8 @@ static bool told(struct fsh_call *call, const struct fsh_caller_answer *answer)
 static void ask(struct fsh_call *call)
 {
     struct fsh_active *active = call->session->active;
+    struct fsh_meter *meter = &active->session->engine->meter;
+    bool busy = active->core.step != FSH_STEP_IDLE;
     struct fsh_caller_answer answer;
     struct fsh_effects fx;
 
@@ -107,8 +115,11 @@ static void ask(struct fsh_call *call)
     answer = fsh_core_ask(&active->core, fsh_engine_now(active->session->engine),
                           call->min_valid_ms, call->deadline, NULL, &fx);
     if (!told(call, &answer)) {
-        put_on(&active->waiting, call);
+        fsh_engine_put_on(&active->waiting, call);
         atomic_fetch_add_explicit(&active->session->counters.waited, 1, memory_order_relaxed);
+        fsh_engine_add(&meter->waited);
+        if (busy)
+            fsh_engine_add(&meter->coalesced);
     }
     fsh_engine_carry_out(active, &fx);
 }
@@ -171,7 +182,7 @@ static void command(struct fsh_call *call)
     fsh_engine_input_done(&active->input);
     active->input = call->in;
     call->in = (struct fsh_call_input){0};
-    put_on(&active->commands, call);
+    fsh_engine_put_on(&active->commands, call);
     status = fsh_core_command(&active->core, now, errands[call->kind], &fx);
     if (status != FRESHET_OK) {
         fsh_engine_input_done(&active->input);
@@ -189,7 +200,7 @@ static void sign_out(struct fsh_call *call)
     struct fsh_effects fx;
 
     fx.count = 0;
-    put_on(&active->signing_out, call);
+    fsh_engine_put_on(&active->signing_out, call);
     /* A service that is signed out would sign in again at once, unless it is held (rule 8). */
     fsh_core_sign_out(&active->core, fsh_engine_now(active->session->engine),
                       call->in.hold || active->session->policy->service, &fx);
@@ -211,6 +222,10 @@ void fsh_engine_call(struct fsh_call *call)
     }
     if (session->closing) {
         fsh_engine_finish(call, FRESHET_ECLOSED, -1);
+        return;
+    }
+    if (engine->options.remote) {
+        fsh_remote_call(call);
         return;
     }
     if (!fsh_engine_heed(session)) {
@@ -243,13 +258,14 @@ static void forget_request_of(struct fsh_call *call)
     }
     if (!request)
         return;
-    active->session->engine->io.cancel(active->session->engine->io.data, request);
-    fsh_engine_request_free(request);
+    fsh_engine_give_up(request);
 }
 
 void fsh_engine_call_cancel(struct fsh_call *call)
 {
-    if (!call->list)
+    if (call->session->engine->options.remote)
+        fsh_remote_call_forget(call);
+    else if (!call->list)
         forget_request_of(call);
     fsh_engine_finish(call, FRESHET_ECANCELED, -1);
 }
@@ -261,6 +277,10 @@ void fsh_engine_call_late(struct fsh_call *call)
     struct fsh_caller_answer answer;
     struct fsh_effects fx;
 
+    if (call->session->engine->options.remote) {
+        fsh_remote_call_late(call);
+        return;
+    }
     fx.count = 0;
     if (call->list != &active->waiting) {
         /* The outcome of a command is still to come, and will show in the session's status. */

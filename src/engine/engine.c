@@ -18,12 +18,14 @@ struct store_use {
     struct fsh_store_op op;
     struct fsh_active *active;
     uint64_t ticket;
+    struct fsh_mono asked_at;
 };
 
 struct cache_use {
     struct fsh_cache_op op;
     struct fsh_active *active;
     uint64_t ticket;
+    struct fsh_mono asked_at;
     struct store_use *then; /* what waits for its end; NULL for nothing */
 };
 
@@ -38,9 +40,12 @@ static void store_run(struct fsh_post *post)
 {
     struct store_use *use = fsh_container_of(post, struct store_use, op.post);
     struct fsh_active *active = use->active;
+    struct fsh_engine *engine = active->session->engine;
+    struct fsh_now now = fsh_engine_now(engine);
     struct fsh_effects fx;
 
     FSH_FAULT("engine-stored", use->op.change.kind);
+    fsh_engine_count_secrets(engine, &use->op, use->asked_at, now.mono);
     fx.count = 0;
     if (use->ticket == active->core.ticket && use->op.status == FRESHET_OK &&
         use->op.change.kind == FSH_CHANGE_LEASE && use->op.verdict == FSH_VERDICT_DONE) {
@@ -50,8 +55,8 @@ static void store_run(struct fsh_post *post)
     }
     (void)snprintf(active->store_why, sizeof(active->store_why), "%s",
                    use->op.status == FRESHET_OK ? "" : use->op.why);
-    fsh_core_stored(&active->core, fsh_engine_now(active->session->engine), use->ticket,
-                    use->op.status, use->op.verdict, &use->op.record, use->op.unresolved_ms, &fx);
+    fsh_core_stored(&active->core, now, use->ticket, use->op.status, use->op.verdict,
+                    &use->op.record, use->op.unresolved_ms, &fx);
     fsh_store_kept_done(&use->op.kept);
     free(use);
     active->in_air--;
@@ -83,6 +88,7 @@ static void submit(struct store_use *use)
     struct fsh_secret_store *store = use->active->session->engine->options.secrets;
 
     FSH_FAULT("engine-submit", use->op.change.kind);
+    use->asked_at = fsh_engine_now(use->active->session->engine).mono;
     store->ops->submit(store, &use->op);
 }
 
@@ -90,13 +96,16 @@ static void cache_run(struct fsh_post *post)
 {
     struct cache_use *use = fsh_container_of(post, struct cache_use, op.post);
     struct fsh_active *active = use->active;
+    struct fsh_engine *engine = active->session->engine;
     struct fsh_token *token = use->op.token;
+    struct fsh_now now = fsh_engine_now(engine);
     struct fsh_effects fx;
     bool good = use->op.kind == FSH_CACHE_GET && use->op.status == FRESHET_OK && token &&
                 token->generation == active->core.record.generation &&
                 token->incarnation == active->core.record.incarnation &&
-                token->sent_at.boot == active->session->engine->io.boot;
+                token->sent_at.boot == engine->io.boot;
 
+    fsh_engine_count_tokens(engine, &use->op, use->asked_at, now.mono);
     fx.count = 0;
     if (use->op.kind == FSH_CACHE_GET) {
         struct fsh_mono sent_at = {good ? token->sent_at.ms : 0};
@@ -105,8 +114,8 @@ static void cache_run(struct fsh_post *post)
             fsh_token_unref(active->made);
             active->made = fsh_token_ref(token);
         }
-        fsh_core_adopted(&active->core, fsh_engine_now(active->session->engine), use->ticket,
-                         sent_at, good ? token->lifetime_ms : 0, &fx);
+        fsh_core_adopted(&active->core, now, use->ticket, sent_at, good ? token->lifetime_ms : 0,
+                         &fx);
     }
     if (use->then)
         submit(use->then);
@@ -141,10 +150,12 @@ static int use_cache(struct fsh_active *active, enum fsh_cache_kind kind, uint64
     use->ticket = ticket;
     use->op.done = cache_done;
     use->op.session = active->session->name;
+    use->op.session_key = fsh_engine_session_key(active->session);
     use->op.kind = kind;
     use->op.token = token;
     use->op.generation = generation;
     use->then = then;
+    use->asked_at = fsh_engine_now(active->session->engine).mono;
     active->in_air++;
     cache->ops->submit(cache, &use->op);
     return FRESHET_OK;
@@ -165,6 +176,7 @@ static int use_store(struct fsh_active *active, uint64_t ticket, const struct fs
     use->ticket = ticket;
     use->op.done = store_done;
     use->op.session = active->session->name;
+    use->op.session_key = fsh_engine_session_key(active->session);
     use->op.change = *change;
     use->op.now = (struct fsh_stamp){fsh_engine_now(active->session->engine).mono.ms,
                                      active->session->engine->io.boot};
@@ -184,28 +196,34 @@ static int use_store(struct fsh_active *active, uint64_t ticket, const struct fs
 
 /* ---- effects ----------------------------------------------------------------------------- */
 
-/* The flight that a poke led to is over. */
-static void unheed(struct fsh_active *active)
+void fsh_engine_unheed(struct fsh_session *session)
 {
     unsigned char heeded = FSH_POKE_HEEDED;
 
-    (void)atomic_compare_exchange_strong(&active->session->poked, &heeded, FSH_POKE_NONE);
+    (void)atomic_compare_exchange_strong(&session->poked, &heeded, FSH_POKE_NONE);
 }
 
-static void put_in_force(struct fsh_active *active, struct fsh_token *token)
+void fsh_engine_put_in_force(struct fsh_session *session, struct fsh_token *token,
+                             struct fsh_mono sent_at, int64_t lifetime_ms)
 {
-    const struct fsh_freshness *times = &active->core.token;
-    struct fsh_session *session = active->session;
     struct fsh_token *before;
 
     (void)pthread_mutex_lock(fsh_engine_lock(session));
     before = session->token;
     session->token = token;
     (void)pthread_mutex_unlock(fsh_engine_lock(session));
+    fsh_engine_count_token(session, before, token);
     fsh_token_unref(before);
-    fsh_view_write(&session->view, token ? token->generation : 0, times->sent_at,
-                   fsh_mono_until(times->sent_at, times->expires_at));
-    unheed(active);
+    fsh_view_write(&session->view, token ? token->generation : 0, sent_at, lifetime_ms);
+    fsh_engine_unheed(session);
+}
+
+static void put_in_force(struct fsh_active *active, struct fsh_token *token)
+{
+    const struct fsh_freshness *times = &active->core.token;
+
+    fsh_engine_put_in_force(active->session, token, times->sent_at,
+                            fsh_mono_until(times->sent_at, times->expires_at));
 }
 
 static void withdraw(struct fsh_active *active)
@@ -224,27 +242,29 @@ void fsh_engine_forget(struct fsh_active *active)
     active->made = NULL;
     if (active->core.challenge == 0)
         fsh_base_secret_done(&active->challenge_session);
-    unheed(active);
+    fsh_engine_unheed(active->session);
 }
 
-static void count(struct fsh_active *active, enum fsh_note_kind note)
+/* What every program does when it starts says nothing later, and would push out what does. Of
+ * sessions with a key of their own there may be a million: that their refreshes work would be half
+ * of what the store writes for them, and most of what it has of them. */
+static bool worth_keeping(const struct fsh_session *session, enum fsh_note_kind note)
 {
-    _Atomic uint32_t *counter = NULL;
-
-    if (note == FSH_NOTE_REFRESHED)
-        counter = &active->session->counters.refreshes;
-    else if (note == FSH_NOTE_SIGNED_IN)
-        counter = &active->session->counters.sign_ins;
-    else if (note == FSH_NOTE_FAILED)
-        counter = &active->session->counters.failures;
-    else if (note == FSH_NOTE_ENDED)
-        counter = &active->session->counters.ended;
-    if (counter)
-        atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    switch (note) {
+    case FSH_NOTE_OPENED:
+    case FSH_NOTE_ADOPTED:
+        return false;
+    case FSH_NOTE_REFRESH_BACKGROUND:
+    case FSH_NOTE_REFRESH_CALLER:
+    case FSH_NOTE_REFRESH_NEEDED:
+    case FSH_NOTE_REFRESHED:
+        return !session->keyed;
+    default:
+        return true;
+    }
 }
 
-/* The store keeps it, too. What every program does when it starts says nothing later, and would
- * push out what does. */
+/* The store keeps it, too. */
 static void keep_note(const struct fsh_session *session, const struct fsh_ledger_entry *entry)
 {
     struct fsh_secret_store *store = session->engine->options.secrets;
@@ -257,29 +277,30 @@ static void keep_note(const struct fsh_session *session, const struct fsh_ledger
         .times = entry->times,
     };
 
-    if (!store->ops->note || entry->note == FSH_NOTE_OPENED || entry->note == FSH_NOTE_ADOPTED)
+    if (!store || !store->ops->note || !worth_keeping(session, entry->note))
         return;
     (void)snprintf(row.name, sizeof(row.name), "%s", fsh_engine_note_name(entry->note));
     store->ops->note(store, session->name, &row);
 }
 
-static void write_note(struct fsh_active *active, const struct fsh_effect *effect)
+void fsh_engine_note(struct fsh_session *session, enum fsh_note_kind note, int status,
+                     int64_t value)
 {
-    struct fsh_engine *engine = active->session->engine;
+    struct fsh_engine *engine = session->engine;
     struct fsh_now now = fsh_engine_now(engine);
     struct fsh_ledger_entry entry = {
-        .session = active->session->number,
+        .session = session->number,
         .mono = now.mono,
         .wall = now.wall,
-        .note = effect->note.note,
-        .status = effect->note.status,
-        .value = effect->note.value,
+        .note = note,
+        .status = status,
+        .value = value,
     };
 
-    count(active, effect->note.note);
+    fsh_engine_count_note(session, note, status, now.mono);
     if (fsh_engine_ledger_write(&engine->ledger, &entry) && engine->io.event)
-        engine->io.event(engine->io.event_data, active->session, &entry);
-    keep_note(active->session, &entry);
+        engine->io.event(engine->io.event_data, session, &entry);
+    keep_note(session, &entry);
 }
 
 static bool of_flight(const struct fsh_request *request)
@@ -312,6 +333,9 @@ static void report_failure(struct fsh_active *active, const struct fsh_effect *e
         fsh_core_adopted(&active->core, now, effect->ticket, now.mono, 0, fx);
     else
         fsh_core_answered(&active->core, now, effect->ticket, &local, fx);
+    if (effect->kind == FSH_EFFECT_SEND)
+        fsh_engine_add(&active->session->engine->meter
+                            .exchanges[fsh_engine_kind_of(effect->send.errand)][FSH_RESULT_LOCAL]);
 }
 
 static int do_effect(struct fsh_active *active, const struct fsh_effect *effect)
@@ -350,7 +374,8 @@ static int do_effect(struct fsh_active *active, const struct fsh_effect *effect)
         active->session->engine->gate_opened = true;
         break;
     case FSH_EFFECT_NOTE:
-        write_note(active, effect);
+        fsh_engine_note(active->session, effect->note.note, effect->note.status,
+                        effect->note.value);
         break;
     }
     return FRESHET_OK;
@@ -376,6 +401,7 @@ void fsh_engine_carry_out(struct fsh_active *active, const struct fsh_effects *f
     struct fsh_session *session = active->session;
 
     do_effects(active, fx);
+    fsh_engine_count_session(active);
     /* Asking may lead to effects of its own; whoever is asking then begins anew, so that nobody
      * ends a call that another walk over the list is about to visit. */
     while (active->wake && !active->asking) {
@@ -494,6 +520,11 @@ struct fsh_token *fsh_engine_token(struct fsh_session *session)
 struct fsh_ledger *fsh_engine_ledger(struct fsh_engine *engine)
 {
     return &engine->ledger;
+}
+
+const struct fsh_meter *fsh_engine_meter(const struct fsh_engine *engine)
+{
+    return &engine->meter;
 }
 
 uint64_t fsh_engine_holder(const struct fsh_engine *engine)

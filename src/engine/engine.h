@@ -27,6 +27,7 @@
  * Everything below is for the engine's thread, unless it says otherwise. */
 
 struct fsh_engine;
+struct fsh_meter;
 struct fsh_session;
 
 /* One exchange with the platform, from its message to its reply. The engine owns it; the transport
@@ -37,7 +38,10 @@ struct fsh_request {
     struct fsh_message message;
     struct fsh_token *token; /* a reference, when the message is authorized: its headers go along */
     bool fresh_connection;   /* the message must never be sent twice, not even by the transport */
+    uint64_t if_generation;  /* to a keeper: the generation in hand, for If-None-Match; 0: none */
+    int64_t timeout_ms;      /* 0: FSH_EXCHANGE_MS */
     uint64_t ticket;
+    struct fsh_mono asked_at;
     struct fsh_call *call; /* of an MFA call; else NULL */
     void *transport;       /* the transport's own */
     LIST_ENTRY(fsh_request) in_session;
@@ -68,6 +72,7 @@ struct fsh_engine_options {
     struct fsh_secret_store *secrets; /* borrowed */
     struct fsh_token_cache *tokens;   /* borrowed */
     uint64_t holder;                  /* unique among the engines that share the store; not 0 */
+    bool remote; /* the sessions are a keeper's (engine/remote.h): there are no stores */
 };
 
 enum fsh_call_kind {
@@ -79,7 +84,10 @@ enum fsh_call_kind {
     FSH_CALL_MFA_SETTINGS_GET,
     FSH_CALL_MFA_SETTINGS_PUT,
     FSH_CALL_TOTP_GET,
-    FSH_CALL_TOTP_PUT
+    FSH_CALL_TOTP_PUT,
+    FSH_CALL_STATUS, /* of a keeper's session, as the next */
+    FSH_CALL_EXPLAIN,
+    FSH_CALL_KINDS
 };
 
 /* What a call brings along. The secrets are the call's own. */
@@ -115,6 +123,7 @@ struct fsh_call {
     struct fsh_call_input in; /* not of ENSURE */
     struct freshet_error error;
     struct fsh_mfa_answer mfa; /* out, of the MFA calls; the caller ends it */
+    struct fsh_secret answer;  /* out, of STATUS and EXPLAIN: the keeper's; the caller ends it */
 };
 
 /* Where a service's password comes from. */
@@ -138,6 +147,7 @@ struct fsh_counters {
 
 struct fsh_session_options {
     const char *name;
+    const unsigned char *session_key; /* FSH_SESSION_KEY bytes, copied; or NULL */
     size_t size; /* of the owner's struct, which begins with a struct fsh_session; 0: of that */
     bool service;
     bool background;
@@ -165,6 +175,9 @@ struct fsh_active {
     bool wake;                 /* the waiting are to be asked for again */
     bool asking;               /* they are being asked for */
     bool touched;              /* in the engine's list of those that may have come to rest */
+    bool flying;               /* a flight is being measured: */
+    bool refreshing;           /* ... a refresh, else a sign-in */
+    struct fsh_mono flight_at; /* ... that began then */
 
     /* The flight's, wiped with FSH_EFFECT_FORGET. */
     struct fsh_kept leased;
@@ -195,6 +208,7 @@ struct fsh_session {
     union {
         struct fsh_active *active; /* unless resting */
         struct fsh_rest rest;
+        struct fsh_remote *remote; /* a keeper's session, which counts as resting */
     };
     struct fsh_timer timer;
     LIST_ENTRY(fsh_session) in_engine;
@@ -212,7 +226,9 @@ struct fsh_session {
 
     bool resting : 1;
     bool closing : 1;
-    atomic_bool closed; /* the owner's mark */
+    bool keyed : 1;       /* a session key stands before the name, until the engine's end of it */
+    atomic_bool closed;   /* the owner's mark */
+    atomic_uchar metered; /* what it counts as: fsh_engine_meter_mark */
     uint32_t number;
     atomic_uint references;
     struct fsh_counters counters;
@@ -288,6 +304,10 @@ static inline bool fsh_engine_view(const struct fsh_session *session, uint64_t *
 }
 
 struct fsh_ledger *fsh_engine_ledger(struct fsh_engine *engine);
+
+/* What it counts. Any thread. */
+const struct fsh_meter *fsh_engine_meter(const struct fsh_engine *engine);
+
 uint64_t fsh_engine_holder(const struct fsh_engine *engine);
 const struct fsh_profile *fsh_engine_profile(const struct fsh_engine *engine);
 

@@ -4,19 +4,25 @@
 
 #include "base/error.h"
 #include "engine/internal.h"
+#include "engine/remote.h"
 
 #include <freshet/status.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const enum fsh_exchange_kind kind_of_errand[] = {
+static const enum fsh_exchange_kind kinds_of_errands[] = {
     [FSH_ERRAND_REFRESH] = FSH_EXCHANGE_REFRESH,
     [FSH_ERRAND_SIGN_IN] = FSH_EXCHANGE_SIGN_IN,
     [FSH_ERRAND_MFA] = FSH_EXCHANGE_MFA,
     [FSH_ERRAND_NEW_PASSWORD] = FSH_EXCHANGE_NEW_PASSWORD,
     [FSH_ERRAND_PROBE] = FSH_EXCHANGE_PROBE,
 };
+
+enum fsh_exchange_kind fsh_engine_kind_of(enum fsh_errand errand)
+{
+    return kinds_of_errands[errand];
+}
 
 void fsh_engine_failure(struct fsh_active *active, int http, const char *code, const char *detail)
 {
@@ -35,18 +41,24 @@ void fsh_engine_request_free(struct fsh_request *request)
     free(request);
 }
 
+void fsh_engine_give_up(struct fsh_request *request)
+{
+    struct fsh_io *io = &request->session->engine->io;
+
+    fsh_engine_count_exchange(request, FSH_METER_ABANDONED);
+    io->cancel(io->data, request);
+    fsh_engine_request_free(request);
+}
+
 void fsh_engine_cancel(struct fsh_active *active, bool (*which)(const struct fsh_request *))
 {
-    struct fsh_io *io = &active->session->engine->io;
     struct fsh_request *request = LIST_FIRST(&active->requests);
 
     while (request) {
         struct fsh_request *next = LIST_NEXT(request, in_session);
 
-        if (!which || which(request)) {
-            io->cancel(io->data, request);
-            fsh_engine_request_free(request);
-        }
+        if (!which || which(request))
+            fsh_engine_give_up(request);
         request = next;
     }
 }
@@ -64,6 +76,7 @@ static int request_new(struct fsh_active *active, enum fsh_exchange_kind kind,
         return FRESHET_ENOMEM;
     request->session = active->session;
     request->kind = kind;
+    request->asked_at = fsh_engine_now(active->session->engine).mono;
     LIST_INSERT_HEAD(&active->requests, request, in_session);
     status = fsh_profile_ask(profile, kind, question, &request->message);
     if (status == FRESHET_OK && request->message.authorized)
@@ -131,7 +144,7 @@ static int ask(struct fsh_active *active, enum fsh_errand errand, struct fsh_req
 
     if (errand == FSH_ERRAND_SIGN_IN)
         return ask_sign_in(active, ret_request);
-    return request_new(active, kind_of_errand[errand], &question, ret_request);
+    return request_new(active, fsh_engine_kind_of(errand), &question, ret_request);
 }
 
 int fsh_engine_send(struct fsh_active *active, uint64_t ticket, enum fsh_errand errand)
@@ -279,6 +292,9 @@ static void answer_flight(struct fsh_active *active, const struct fsh_request *r
     result = take_grant(active, request, answer);
     fsh_core_answered(&active->core, fsh_engine_now(active->session->engine), request->ticket,
                       &result, &fx);
+    /* A grant that is not what it says it is counts as what the core took it for. */
+    fsh_engine_count_exchange(
+        request, request->kind == FSH_EXCHANGE_PROBE ? result.kind : active->core.result.kind);
     fsh_engine_carry_out(active, &fx);
 }
 
@@ -287,6 +303,7 @@ static void answer_call(struct fsh_call *call, const struct fsh_request *request
 {
     struct fsh_active *active = call->session->active;
 
+    fsh_engine_count_exchange(request, result_kind(answer->outcome));
     if (answer->outcome == FSH_OUTCOME_GRANT) {
         call->mfa = answer->mfa;
         answer->mfa = (struct fsh_mfa_answer){0};
@@ -305,6 +322,10 @@ void fsh_engine_answered(struct fsh_request *request, const struct fsh_reply *re
     struct fsh_request copy = *request;
     struct fsh_answer answer;
 
+    if (request->session->engine->options.remote) {
+        fsh_remote_answered(request, reply);
+        return;
+    }
     fsh_profile_read(active->session->engine->options.profile, request->kind, reply,
                      fsh_engine_now(active->session->engine).wall, &answer);
     /* What follows may cancel the session's requests; this one is no longer among them. */

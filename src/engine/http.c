@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <freshet/status.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ struct fsh_http {
     char *url;    /* without a slash at its end */
     char *ca_file;
     char *proxy;
+    char *socket; /* of a keeper: everything goes through it, and nothing over a network */
     bool secure;
     bool loopback;
     LIST_HEAD(, transfer) transfers;
@@ -44,6 +46,7 @@ struct transfer {
     char retry_after[64];
     char date[64];
     char failure[CURL_ERROR_SIZE];
+    char keeper_failure[CURL_ERROR_SIZE + 160];
     LIST_ENTRY(transfer) in_http;
 };
 
@@ -97,7 +100,8 @@ static int on_connected(void *data, char *remote, char *local, int remote_port, 
     (void)remote_port;
     (void)local_port;
     /* A "localhost" that is not loopback would get secrets in the clear (rule 13). */
-    if (!transfer->http->secure && !fsh_engine_loopback_address(remote)) {
+    if (!transfer->http->secure && !transfer->http->socket &&
+        !fsh_engine_loopback_address(remote)) {
         transfer->refused_address = true;
         return CURL_PREREQFUNC_ABORT;
     }
@@ -153,6 +157,13 @@ static bool add_headers(struct transfer *transfer)
     /* Without it libcurl waits up to a second before it sends a larger body. */
     if (!add_header(transfer, "Expect", ""))
         return false;
+    if (request->if_generation > 0) {
+        char etag[24];
+
+        (void)snprintf(etag, sizeof(etag), "\"%" PRIu64 "\"", request->if_generation);
+        if (!add_header(transfer, "If-None-Match", etag))
+            return false;
+    }
     if (request->token && !add_header(transfer, "Authorization",
                                       fsh_base_secret_reveal(&request->token->authorization)))
         return false;
@@ -188,13 +199,22 @@ static bool set_trust(const struct fsh_http *http, CURL *easy)
 {
     CURLcode code = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, http->secure ? "https" : "http");
 
+    if (code == CURLE_OK && http->socket)
+        code = curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->socket);
+    /* A session may be named "..". */
+    (void)curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     if (code == CURLE_OK && http->ca_file)
         code = curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
-    if (code == CURLE_OK && http->loopback)
+    if (code == CURLE_OK && (http->loopback || http->socket))
         code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
     else if (code == CURLE_OK && http->proxy)
         code = curl_easy_setopt(easy, CURLOPT_PROXY, http->proxy);
     return code == CURLE_OK;
+}
+
+static long timeout(const struct fsh_request *request)
+{
+    return request->timeout_ms > 0 ? (long)request->timeout_ms : FSH_EXCHANGE_MS;
 }
 
 static void set_connection(struct transfer *transfer)
@@ -204,7 +224,7 @@ static void set_connection(struct transfer *transfer)
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)FSH_CONNECT_MS);
-    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)FSH_EXCHANGE_MS);
+    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout(transfer->request));
     (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "freshet/" FRESHET_VERSION);
     (void)curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
     (void)curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
@@ -276,12 +296,28 @@ static void copy_header(CURL *easy, const char *name, char *ret_value, size_t si
         (void)snprintf(ret_value, size, "%.*s", (int)size - 1, header->value);
 }
 
-static const char *failure_of(const struct transfer *transfer, CURLcode code)
+static const char *keeper_failure(struct transfer *transfer, CURLcode code)
+{
+    const char *socket = transfer->http->socket;
+
+    if (code == CURLE_COULDNT_CONNECT)
+        (void)snprintf(transfer->keeper_failure, sizeof(transfer->keeper_failure),
+                       "no keeper answers at %.120s; is freshetd running?", socket);
+    else
+        (void)snprintf(transfer->keeper_failure, sizeof(transfer->keeper_failure),
+                       "the keeper at %.120s: %s", socket,
+                       transfer->failure[0] ? transfer->failure : curl_easy_strerror(code));
+    return transfer->keeper_failure;
+}
+
+static const char *failure_of(struct transfer *transfer, CURLcode code)
 {
     if (transfer->too_big)
         return "the answer is larger than 256 KiB";
     if (transfer->refused_address)
         return "plain http, and the name does not lead to loopback; use https";
+    if (transfer->http->socket)
+        return keeper_failure(transfer, code);
     return transfer->failure[0] ? transfer->failure : curl_easy_strerror(code);
 }
 
@@ -368,7 +404,9 @@ static int copy_options(struct fsh_http *http, const struct fsh_http_options *op
     http->url = strdup(options->url);
     http->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
     http->proxy = options->proxy ? strdup(options->proxy) : NULL;
-    if (!http->url || (options->ca_file && !http->ca_file) || (options->proxy && !http->proxy))
+    http->socket = options->socket ? strdup(options->socket) : NULL;
+    if (!http->url || (options->socket && !http->socket) || (options->ca_file && !http->ca_file) ||
+        (options->proxy && !http->proxy))
         return FRESHET_ENOMEM;
     for (len = strlen(http->url); len > 0 && http->url[len - 1] == '/'; len--)
         http->url[len - 1] = '\0';
@@ -380,7 +418,7 @@ int fsh_http_new(const struct fsh_http_options *options, struct fsh_http **ret_h
 {
     struct fsh_http *http;
     struct fsh_origin origin = {0};
-    int status = fsh_engine_origin(options->url, &origin, error);
+    int status = options->socket ? FRESHET_OK : fsh_engine_origin(options->url, &origin, error);
 
     if (status != FRESHET_OK)
         return status;
@@ -388,7 +426,7 @@ int fsh_http_new(const struct fsh_http_options *options, struct fsh_http **ret_h
     if (http) {
         LIST_INIT(&http->transfers);
         http->secure = origin.secure;
-        http->loopback = fsh_engine_loopback_host(origin.host);
+        http->loopback = origin.host && fsh_engine_loopback_host(origin.host);
         http->wakeup = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     }
     fsh_engine_origin_done(&origin);
@@ -418,5 +456,6 @@ void fsh_http_free(struct fsh_http *http)
     free(http->url);
     free(http->ca_file);
     free(http->proxy);
+    free(http->socket);
     free(http);
 }

@@ -15,6 +15,7 @@ struct fsh_http_options {
     const char *url;     /* the platform's; copied */
     const char *ca_file; /* NULL: libcurl's default; copied */
     const char *proxy;   /* NULL: the environment's; copied */
+    const char *socket;  /* path of a keeper's Unix socket, and `url` is http://keeper; or NULL */
 };
 
 int fsh_http_new(const struct fsh_http_options *options, struct fsh_http **ret_http,

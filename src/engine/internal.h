@@ -3,6 +3,7 @@
 #define FSH_ENGINE_INTERNAL_H
 
 #include "engine/engine.h"
+#include "engine/meter.h"
 
 /* What the files of the engine share. */
 
@@ -34,6 +35,7 @@ struct fsh_engine {
         char apart[FSH_LOCK_BYTES];
     } locks[FSH_LOCKS]; /* see fsh_engine_lock */
     struct fsh_ledger ledger;
+    struct fsh_meter meter;
 };
 
 struct fsh_now fsh_engine_now(const struct fsh_engine *engine);
@@ -42,10 +44,28 @@ struct fsh_now fsh_engine_now(const struct fsh_engine *engine);
  * session's timer. */
 void fsh_engine_carry_out(struct fsh_active *active, const struct fsh_effects *fx);
 
+/* `token`, of which a reference is taken over, is in force from now on; NULL: none is. Who said
+ * that it ran low has been heeded. */
+void fsh_engine_put_in_force(struct fsh_session *session, struct fsh_token *token,
+                             struct fsh_mono sent_at, int64_t lifetime_ms);
+
+/* The flight that a poke led to is over. */
+void fsh_engine_unheed(struct fsh_session *session);
+
+/* Writes the ledger, and tells the program. */
+void fsh_engine_note(struct fsh_session *session, enum fsh_note_kind note, int status,
+                     int64_t value);
+
 /* Wipes what a flight held. */
 void fsh_engine_forget(struct fsh_active *active);
 
 /* ---- session.c */
+
+/* What its owner's secrets are sealed with besides; NULL for none. */
+static inline const unsigned char *fsh_engine_session_key(const struct fsh_session *session)
+{
+    return session->keyed ? (const unsigned char *)session->name - FSH_SESSION_KEY : NULL;
+}
 
 /* NULL at rest. */
 static inline struct fsh_active *fsh_engine_active(const struct fsh_session *session)
@@ -72,6 +92,12 @@ void fsh_engine_session_fire(struct fsh_session *session);
  * error is filled in from what the session knows. */
 void fsh_engine_finish(struct fsh_call *call, int status, int64_t retry_after_ms);
 
+/* The same, of a call whose status and error are set. */
+void fsh_engine_hand_back(struct fsh_call *call);
+
+/* Puts a call on a list, and sets its timer to its deadline. */
+void fsh_engine_put_on(struct fsh_calls *list, struct fsh_call *call);
+
 void fsh_engine_finish_all(struct fsh_calls *calls, int status);
 
 /* Asks the core again for every waiting caller. */
@@ -83,6 +109,8 @@ void fsh_engine_call_late(struct fsh_call *call);
 void fsh_engine_input_done(struct fsh_call_input *input);
 
 /* ---- exchange.c */
+
+enum fsh_exchange_kind fsh_engine_kind_of(enum fsh_errand errand);
 
 /* Sends what the core asks for. FRESHET_OK, or a status of this machine: nothing was sent. */
 int fsh_engine_send(struct fsh_active *active, uint64_t ticket, enum fsh_errand errand);
@@ -96,6 +124,29 @@ void fsh_engine_request_free(struct fsh_request *request);
 
 /* Records why an exchange granted nothing, for the callers' errors. */
 void fsh_engine_failure(struct fsh_active *active, int http, const char *code, const char *detail);
+
+/* The same for one, which is no longer wanted. */
+void fsh_engine_give_up(struct fsh_request *request);
+
+/* ---- count.c */
+
+void fsh_engine_count_secrets(struct fsh_engine *engine, const struct fsh_store_op *op,
+                              struct fsh_mono asked_at, struct fsh_mono now);
+void fsh_engine_count_tokens(struct fsh_engine *engine, const struct fsh_cache_op *op,
+                             struct fsh_mono asked_at, struct fsh_mono now);
+
+/* `outcome` as in struct fsh_meter. */
+void fsh_engine_count_exchange(const struct fsh_request *request, unsigned outcome);
+void fsh_engine_count_note(struct fsh_session *session, enum fsh_note_kind note, int status,
+                           struct fsh_mono now);
+
+/* `before` was in force, `token` is; NULL for none. */
+void fsh_engine_count_token(struct fsh_session *session, const struct fsh_token *before,
+                            const struct fsh_token *token);
+void fsh_engine_count_session(struct fsh_active *active);
+
+/* It is no longer open. */
+void fsh_engine_count_end(struct fsh_session *session);
 
 /* ---- credentials.c */
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "engine/internal.h"
+#include "engine/remote.h"
 
 #include <freshet/status.h>
 #include <stdlib.h>
@@ -133,6 +134,15 @@ static void credentials_free(const struct fsh_credentials *credentials)
     free(own.free);
 }
 
+static void wipe_key(struct fsh_session *session)
+{
+    size_t name = (size_t)(session->name - (const char *)session);
+
+    if (session->keyed)
+        fsh_base_wipe((char *)session + name - FSH_SESSION_KEY, FSH_SESSION_KEY);
+    session->keyed = false;
+}
+
 static void end(struct fsh_session *session)
 {
     struct fsh_engine *engine = session->engine;
@@ -140,9 +150,13 @@ static void end(struct fsh_session *session)
     fsh_base_heap_set(&engine->timers, &session->timer, FSH_NEVER);
     engine->timer_count--;
     LIST_REMOVE(session, in_engine);
-    if (!session->resting)
+    if (engine->options.remote)
+        fsh_remote_free(session->remote);
+    else if (!session->resting)
         active_free(session->active);
     credentials_free(session->credentials);
+    fsh_engine_count_end(session);
+    wipe_key(session);
     fsh_token_unref(session->token);
     session->token = NULL;
     if (engine->io.closed)
@@ -155,6 +169,8 @@ static bool over(const struct fsh_session *session)
 {
     if (atomic_load(&session->posted))
         return false;
+    if (session->engine->options.remote)
+        return fsh_remote_closed(session->remote);
     return session->resting ||
            (fsh_core_closed(&session->active->core) && session->active->in_air == 0);
 }
@@ -198,8 +214,7 @@ static void close_calls(struct fsh_active *active)
         struct fsh_call *call = request->call;
 
         if (call) {
-            active->session->engine->io.cancel(active->session->engine->io.data, request);
-            fsh_engine_request_free(request);
+            fsh_engine_give_up(request);
             fsh_engine_finish(call, FRESHET_ECLOSED, -1);
         }
         request = next;
@@ -212,6 +227,8 @@ void fsh_engine_session_close(struct fsh_session *session)
     struct fsh_effects fx;
 
     session->closing = true;
+    if (session->engine->options.remote)
+        fsh_remote_close(session->remote);
     if (!active) {
         /* Nothing is to be brought to its end, but whoever closes may yet look at it. */
         fsh_base_heap_set(&session->engine->timers, &session->timer, (struct fsh_mono){INT64_MIN});
@@ -238,8 +255,13 @@ void fsh_engine_close_all(struct fsh_engine *engine)
 
 void fsh_engine_abandon(struct fsh_engine *engine)
 {
+    struct fsh_session *session;
     struct fsh_active *active;
 
+    LIST_FOREACH (session, &engine->sessions, in_engine) {
+        if (engine->options.remote)
+            fsh_remote_abandon(session->remote);
+    }
     LIST_FOREACH (active, &engine->active, in_engine) {
         fsh_engine_cancel(active, NULL);
         fsh_core_abandon(&active->core);
@@ -273,14 +295,18 @@ void fsh_engine_unauthorized(struct fsh_session *session, uint64_t generation)
     /* Late reports end nothing, and ten thousand of one generation are one (rule 3): only the first
      * report of the token in force goes to the engine. */
     if (!fsh_engine_view(session, &generation_in_force, &token) ||
-        generation != generation_in_force)
+        generation != generation_in_force) {
+        fsh_engine_add(&session->engine->meter.late_401s);
         return;
+    }
     /* The next token may be in force by now, and reported by others: that is not to be undone. */
     before = atomic_load(&session->reported);
     while (before < generation &&
            !atomic_compare_exchange_weak(&session->reported, &before, generation)) {
         /* Somebody was faster. */
     }
+    if (before >= generation)
+        fsh_engine_add(&session->engine->meter.repeated_401s);
     if (before == 0)
         say(session);
 }
@@ -347,8 +373,10 @@ static void said(struct fsh_post *post)
     struct fsh_session *session = fsh_container_of(post, struct fsh_session, post);
 
     atomic_store(&session->posted, false);
-    if (session->closing && session->resting)
+    if (session->closing && session->resting && over(session))
         end(session);
+    else if (session->engine->options.remote)
+        fsh_remote_heed(session->remote);
     else
         (void)fsh_engine_heed(session);
 }
@@ -363,6 +391,10 @@ void fsh_engine_session_fire(struct fsh_session *session)
             end(session);
         else /* its post is still to be run */
             fsh_base_heap_set(&session->engine->timers, &session->timer, FSH_NEVER);
+        return;
+    }
+    if (session->engine->options.remote) {
+        fsh_remote_fire(session->remote);
         return;
     }
     active = fsh_engine_heed(session);
@@ -436,27 +468,43 @@ static const struct fsh_credentials *take_credentials(struct fsh_credentials *cr
     return own;
 }
 
-/* The session with its name behind it; the owner's part is zero. */
+/* What a session of this engine begins with. */
+static bool state_new(struct fsh_session *session)
+{
+    if (!session->engine->options.remote) {
+        session->active = active_new(session);
+        return session->active != NULL;
+    }
+    session->resting = true;
+    session->remote = fsh_remote_new(session);
+    return session->remote != NULL;
+}
+
+/* The session with its key, if any, and its name behind it; the owner's part is zero. */
 static struct fsh_session *session_new(struct fsh_engine *engine,
                                        struct fsh_session_options *options)
 {
     size_t size = options->size ? options->size : sizeof(struct fsh_session);
+    size_t key = options->session_key ? FSH_SESSION_KEY : 0;
     size_t name = strlen(options->name) + 1;
-    struct fsh_session *session = calloc(1, size + name);
+    struct fsh_session *session = calloc(1, size + key + name);
 
     if (!session)
         return NULL;
     session->engine = engine;
-    session->name = memcpy((char *)session + size, options->name, name);
+    if (key)
+        memcpy((char *)session + size, options->session_key, key);
+    session->keyed = key != 0;
+    session->name = memcpy((char *)session + size + key, options->name, name);
     session->post.run = said;
     atomic_init(&session->references, 1);
     session->policy = policy_of(engine, options);
-    session->active = session->policy ? active_new(session) : NULL;
-    session->credentials = session->active ? take_credentials(&options->credentials) : NULL;
-    if (session->credentials)
+    session->credentials = session->policy ? take_credentials(&options->credentials) : NULL;
+    if (session->credentials && state_new(session))
         return session;
-    if (session->active)
-        active_free(session->active);
+    if (session->credentials)
+        credentials_free(session->credentials);
+    wipe_key(session);
     free(session);
     return NULL;
 }
@@ -474,9 +522,13 @@ int fsh_engine_session_open(struct fsh_engine *engine, struct fsh_session_option
     engine->timer_count++;
     session->number = ++engine->sessions_made;
     LIST_INSERT_HEAD(&engine->sessions, session, in_engine);
+    *ret_session = session;
+    if (engine->options.remote) {
+        fsh_remote_begin(session->remote);
+        return FRESHET_OK;
+    }
     fx.count = 0;
     fsh_core_tick(&session->active->core, fsh_engine_now(engine), &fx);
     fsh_engine_carry_out(session->active, &fx);
-    *ret_session = session;
     return FRESHET_OK;
 }

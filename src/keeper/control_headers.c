@@ -5,6 +5,7 @@
  * the answer is there at once, and mostly the very page that answered before. */
 
 #include "keeper/control.h"
+#include "keeper/metrics.h"
 
 #include <freshet/status.h>
 #include <inttypes.h>
@@ -102,6 +103,7 @@ static bool headers_now(struct fsh_keeper_request *request, struct fsh_entry *en
         fsh_request_answer(request, fsh_page_problem(status, &error));
         return true;
     }
+    fsh_metrics_used(request->keeper->metrics, freshness.usable_ms);
     if (headers->generation != freshness.generation)
         freshness.usable_ms = 0; /* a newer one, whose time is not known yet */
     if (is_known(request, headers->generation))
@@ -119,8 +121,12 @@ static json_t *partners_json(const struct fsh_lib_token *token)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < token->partner_count; i++)
-        (void)json_array_append_new(list, json_string(token->partners[i]));
+    for (size_t i = 0; i < token->partner_count; i++) {
+        if (json_array_append_new(list, json_string(token->partners[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
     return list;
 }
 

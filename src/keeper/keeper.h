@@ -11,7 +11,7 @@
 
 /* What the parts of the keeper share. One a process; the main thread's. */
 struct fsh_keeper {
-    struct freshet_config *config; /* swapped by a reload */
+    struct freshet_config *config; /* what it began with: a reload swaps sessions, not this */
     struct freshet *freshet;
     struct freshet_queue *queue; /* where asynchronous calls end */
     struct fsh_registry *registry;

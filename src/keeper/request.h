@@ -16,6 +16,7 @@
 
 struct fsh_keeper;
 struct fsh_request_source;
+struct fsh_route;
 
 #define FSH_REQUEST_BODY_MAX   65536
 #define FSH_REQUEST_PATH_MAX   1023
@@ -36,6 +37,7 @@ struct fsh_keeper_request {
     const char *segments[4]; /* of the path, where the route has ":name"; decoded, in `names` */
     char names[FSH_REQUEST_PATH_MAX + 1];
     const struct fsh_request_source *source;
+    const struct fsh_route *route; /* that it took; NULL: none */
 
     /* The handler's, between its return and the answer. */
     void *data;

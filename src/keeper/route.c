@@ -126,6 +126,7 @@ void fsh_route(struct fsh_keeper_request *request)
                 add_method(methods, sizeof(methods), route->method);
                 continue;
             }
+            request->route = route;
             if (!name_segments(request, spans))
                 fsh_request_answer(request, fsh_page_http(400, "the path is badly encoded"));
             else

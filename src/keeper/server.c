@@ -3,6 +3,7 @@
 /* Sockets, and what libmicrohttpd says and wants to hear. */
 
 #include "keeper/connection.h"
+#include "keeper/metrics.h"
 
 #include "base/error.h"
 #include "base/post.h"
@@ -146,6 +147,13 @@ static struct MHD_Response *response_of(struct fsh_page *page)
     return response;
 }
 
+static void count_answer(struct fsh_connection *connection)
+{
+    connection->server->counts.answered++;
+    fsh_metrics_answered(connection->server->keeper->metrics, connection->request.route,
+                         connection->page->http);
+}
+
 static enum MHD_Result send_stream(struct fsh_connection *connection)
 {
     struct MHD_Response *response = fsh_stream_response(connection);
@@ -156,6 +164,7 @@ static enum MHD_Result send_stream(struct fsh_connection *connection)
     dress(response, connection->page);
     fsh_connection_stage(connection,
                          connection->stream->ended ? FSH_STAGE_ANSWERING : FSH_STAGE_STREAMING);
+    count_answer(connection);
     result = MHD_queue_response(connection->mhd, connection->page->http, response);
     MHD_destroy_response(response);
     return result;
@@ -170,7 +179,7 @@ static enum MHD_Result send_page(struct fsh_connection *connection)
     response = connection->page ? response_of(connection->page) : NULL;
     if (!response)
         return MHD_NO;
-    connection->server->counts.answered++;
+    count_answer(connection);
     fsh_connection_stage(connection, FSH_STAGE_ANSWERING);
     return MHD_queue_response(connection->mhd, connection->page->http, response);
 }
@@ -292,6 +301,7 @@ static enum MHD_Result begin(struct fsh_connection *connection, const char *meth
     request->source = &source;
     request->data = NULL;
     request->gone = NULL;
+    request->route = NULL;
     memset(request->segments, 0, sizeof(request->segments));
     if (!framed(connection, &has_body))
         return refuse(connection, 400, "it is not clear where the request ends");

@@ -107,15 +107,21 @@ void fsh_lib_call_done(struct fsh_call *call)
     fsh_base_secret_done(&call->in.new_password);
     fsh_base_secret_done(&call->mfa.qr_uri);
     fsh_base_secret_done(&call->mfa.qr_secret);
+    fsh_base_secret_done(&call->answer);
 }
 
 int fsh_lib_make_sign_in(struct freshet_session *session, const char *username,
                          const char *password, struct fsh_call *call, struct freshet_error *error)
 {
+    /* Whether it has any, the keeper knows. */
+    static char known_to_it[] = "";
+    static const struct fsh_credentials keepers = {known_to_it, known_to_it, NULL, NULL};
     const struct fsh_credentials *own = session->engine.credentials;
     int status;
 
     call->kind = FSH_CALL_SIGN_IN;
+    if (session->freshet->keeper)
+        own = &keepers;
     if (!username && !own->username)
         return fsh_base_fail(error, FRESHET_EINVAL,
                              "session %s has no username of its own: pass one",

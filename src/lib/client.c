@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 #include "lib/internal.h"
+#include "lib/keeper.h"
 #include "store/keyring.h"
 
 #include <sodium.h>
@@ -75,7 +76,7 @@ static int read_options(const struct freshet_options *given, struct freshet_opti
 
     if (status != FRESHET_OK)
         return status;
-    if (!options.url)
+    if (!options.url && !fsh_lib_keeper_socket(options.secrets))
         return fsh_base_fail(error, FRESHET_ECONFIG,
                              "url is missing: name the platform's base URL");
     if (options.threshold_ms < 0)
@@ -134,13 +135,14 @@ static int add_origins(struct freshet *freshet, const struct freshet_options *op
                        struct freshet_error *error)
 {
     struct fsh_shared_origins *shared = calloc(1, sizeof(*shared));
-    int status;
+    int status = FRESHET_OK;
 
     if (!shared)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     atomic_init(&shared->references, 1);
     freshet->origins = shared;
-    status = fsh_engine_origins_add(&shared->origins, options->url, error);
+    if (options->url)
+        status = fsh_engine_origins_add(&shared->origins, options->url, error);
     for (size_t i = 0; status == FRESHET_OK && i < options->origins_count; i++)
         status = fsh_engine_origins_add(&shared->origins, options->origins[i], error);
     return status;
@@ -167,12 +169,55 @@ static int open_stores(struct freshet *freshet, const struct freshet_options *op
     return status;
 }
 
+/* Takes the origins over from the keeper when the options name no url; with one, a keeper of
+ * another platform is a mistake, and one that is away for now is none. */
+static int meet_keeper(struct freshet *freshet, const struct freshet_options *options,
+                       const char *socket, struct freshet_error *error)
+{
+    struct fsh_remote_platform platform = {0};
+    int status = fsh_lib_keeper_check(socket, error);
+
+    if (status == FRESHET_OK)
+        status = fsh_lib_keeper_platform(socket, &platform, error);
+    if (status == FRESHET_EUNAVAILABLE && options->url)
+        return FRESHET_OK;
+    if (status != FRESHET_OK)
+        return status;
+    if (options->url)
+        status = fsh_lib_keeper_same(socket, &platform, options->url, error);
+    else
+        status = fsh_engine_origins_add(&freshet->origins->origins, platform.url, error);
+    for (size_t i = 0; status == FRESHET_OK && !options->url && i < platform.origins_count; i++)
+        status = fsh_engine_origins_add(&freshet->origins->origins, platform.origins[i], error);
+    fsh_remote_platform_done(&platform);
+    return status;
+}
+
+/* Where the sessions are: with a keeper, or in stores of our own. */
+static int find_sessions(struct freshet *freshet, const struct freshet_options *options,
+                         struct fsh_loop_options *loop, struct freshet_error *error)
+{
+    const char *socket = fsh_lib_keeper_socket(options->secrets);
+    int status;
+
+    if (socket) {
+        freshet->keeper = true;
+        loop->engine.remote = true;
+        loop->http = (struct fsh_http_options){.url = "http://keeper", .socket = socket};
+        return meet_keeper(freshet, options, socket, error);
+    }
+    status = open_stores(freshet, options, error);
+    loop->engine.secrets = freshet->secrets;
+    loop->engine.tokens = freshet->tokens;
+    return status;
+}
+
 static int start(struct freshet *freshet, const struct freshet_options *options,
                  struct freshet_error *error)
 {
     struct fsh_loop_options loop = {
         .engine.profile = fsh_profile_find(options->profile),
-        .http = {options->url, options->ca_file, options->proxy},
+        .http = {options->url, options->ca_file, options->proxy, NULL},
         .event = fsh_lib_event,
         .closed = fsh_lib_session_closed,
         .event_data = freshet,
@@ -187,9 +232,7 @@ static int start(struct freshet *freshet, const struct freshet_options *options,
     if (status == FRESHET_OK)
         status = fsh_lib_events_init(&freshet->events, error);
     if (status == FRESHET_OK)
-        status = open_stores(freshet, options, error);
-    loop.engine.secrets = freshet->secrets;
-    loop.engine.tokens = freshet->tokens;
+        status = find_sessions(freshet, options, &loop, error);
     if (status == FRESHET_OK)
         status = fsh_loop_start(&loop, &freshet->loop, error);
     return status;
@@ -197,10 +240,11 @@ static int start(struct freshet *freshet, const struct freshet_options *options,
 
 static void release(struct freshet *freshet)
 {
-    if (freshet->secrets)
-        freshet->secrets->ops->close(freshet->secrets);
+    /* What ends in the token cache may yet go on in the secret store (lib/labels.c). */
     if (freshet->tokens)
         freshet->tokens->ops->close(freshet->tokens);
+    if (freshet->secrets)
+        freshet->secrets->ops->close(freshet->secrets);
     fsh_lib_events_done(&freshet->events);
     fsh_lib_origins_unref(freshet->origins);
     alive_free(freshet->alive);
@@ -224,6 +268,7 @@ int freshet_open(const struct freshet_options *options, struct freshet **ret_fre
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     freshet->events.fd = -1;
     freshet->threshold_ms = known.threshold_ms;
+    freshet->boot = fsh_clock_boot();
     status = start(freshet, &known, error);
     if (status != FRESHET_OK) {
         release(freshet);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "lib/internal.h"
+#include "lib/keeper.h"
 #include "profile/profile.h"
 
 #include <curl/curl.h>
@@ -133,7 +134,8 @@ void fsh_doctor_config(struct fsh_doctor *doctor)
     size_t count = doctor->config ? freshet_config_session_count(doctor->config) : 0;
     size_t before = doctor->troubles;
 
-    check_origin(doctor, options->url, options->url);
+    if (options->url)
+        check_origin(doctor, options->url, options->url);
     for (size_t i = 0; i < options->origins_count; i++)
         check_origin(doctor, options->origins[i], options->origins[i]);
     if (!fsh_profile_find(options->profile)) {
@@ -169,18 +171,24 @@ int freshet_doctor(const struct freshet_config *config, const struct freshet_opt
 
     if (status != FRESHET_OK)
         return status;
-    if (!doctor.options.url)
+    if (!doctor.options.url && !fsh_lib_keeper_socket(doctor.options.secrets))
         return fsh_base_fail(error, FRESHET_ECONFIG,
                              "url is missing: name the platform's base URL");
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return fsh_base_fail(error, FRESHET_EINTERNAL,
                              "libsodium or libcurl cannot be initialised");
     fsh_doctor_config(&doctor);
-    fsh_doctor_permissions(&doctor);
-    fsh_doctor_key(&doctor);
-    fsh_doctor_store(&doctor);
+    /* The files are the keeper's, and whoever asks it need not be able to see them. */
+    if (fsh_lib_keeper_socket(doctor.options.secrets)) {
+        fsh_doctor_keeper(&doctor);
+    } else {
+        fsh_doctor_permissions(&doctor);
+        fsh_doctor_key(&doctor);
+        fsh_doctor_store(&doctor);
+    }
     fsh_doctor_clock(&doctor);
     fsh_doctor_limits(&doctor);
-    fsh_doctor_platform(&doctor);
+    if (doctor.options.url)
+        fsh_doctor_platform(&doctor);
     return doctor.status;
 }

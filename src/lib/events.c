@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
+#include "engine/remote_read.h"
 #include "lib/internal.h"
 
 #include <errno.h>
@@ -143,6 +144,20 @@ static size_t merge(const struct freshet_ledger_entry *a, size_t a_count,
     return i + j;
 }
 
+/* The keeper's ledger is of all who use the session. */
+static int ask_keeper(struct freshet_session *session, struct freshet_ledger_entry *ret_entries,
+                      size_t room, size_t *ret_count)
+{
+    struct fsh_call call = {.kind = FSH_CALL_EXPLAIN};
+    int status = fsh_lib_call(session, &call, 0, NULL);
+
+    if (status == FRESHET_OK)
+        status = fsh_remote_read_ledger(fsh_base_secret_reveal(&call.answer), call.answer.len,
+                                        ret_entries, room, ret_count);
+    fsh_lib_call_done(&call);
+    return status;
+}
+
 int freshet_explain(struct freshet_session *session, struct freshet_ledger_entry *ret_entries,
                     size_t room, size_t *ret_count)
 {
@@ -156,6 +171,8 @@ int freshet_explain(struct freshet_session *session, struct freshet_ledger_entry
 
     if (fsh_lib_forked(session->freshet))
         return FRESHET_EFORKED;
+    if (session->freshet->keeper)
+        return ask_keeper(session, ret_entries, room, ret_count);
     engine = fsh_loop_engine(session->freshet->loop);
     count = fsh_engine_ledger_read(fsh_engine_ledger(engine), session->engine.number, entries,
                                    EXPLAINED);

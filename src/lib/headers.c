@@ -65,8 +65,9 @@ static int choose(struct freshet_session *session, const char *partner,
 
     (void)pthread_mutex_lock(lock);
     own = session->partner;
-    status = fsh_core_partner(token->partners, token->partner_count, partner,
-                              own ? own->setting : NULL, own ? own->preset : NULL, ret_index);
+    status =
+        fsh_core_partner(token->partners, token->partner_count, partner, own ? own->setting : NULL,
+                         own && own->preset ? own->preset : token->preset, ret_index);
     (void)pthread_mutex_unlock(lock);
     if (status != FRESHET_OK)
         return no_partner(status, token, session->engine.name, error);

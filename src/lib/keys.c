@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
+#include "lib/keeper.h"
 #include "store/keyfile.h"
 #include "store/store.h"
 #include "store/tend.h"
@@ -39,6 +40,10 @@ static int open_all(const struct freshet_options *given, struct tended *ret_tend
         return fsh_base_fail(error, FRESHET_EINVAL,
                              "struct freshet_options: initialise it with FRESHET_OPTIONS_INIT");
     memcpy(&options, given, given->size);
+    if (fsh_lib_keeper_socket(options.secrets))
+        return fsh_base_fail(error, FRESHET_ECONFIG,
+                             "the keys are the keeper's; name its stores and its key file instead "
+                             "of its socket");
     if (!options.key_file)
         return fsh_base_fail(error, FRESHET_ECONFIG,
                              "key_file is missing: name the file of the keys");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
+#include "engine/remote_read.h"
 #include "lib/internal.h"
 
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static int read_options(const struct freshet_session_options *given, const struc
                                  "FRESHET_SESSION_OPTIONS_INIT");
         memcpy(&options, given, given->size);
     }
-    if (options.kind == FRESHET_SERVICE &&
+    if (options.kind == FRESHET_SERVICE && !freshet->keeper &&
         (!options.username || (!options.password && !options.password_file)))
         return fsh_base_fail(error, FRESHET_EINVAL,
                              "a service signs in by itself: it needs a username and a password");
@@ -140,6 +141,7 @@ int freshet_session_open(struct freshet *freshet, const char *name,
         return status;
     opening.options = (struct fsh_session_options){
         .name = name,
+        .session_key = known.session_key,
         .size = sizeof(struct freshet_session),
         .service = known.kind == FRESHET_SERVICE,
         .background = !known.on_demand,
@@ -239,6 +241,11 @@ bool fsh_lib_look(struct freshet_session *session, struct freshet_session_status
     struct fsh_mono now = fsh_clock_mono();
     struct fsh_mono wake;
 
+    /* Only its keeper knows. */
+    if (session->freshet->keeper) {
+        *ret_status = (struct freshet_session_status){.status = FRESHET_EUNAVAILABLE};
+        return false;
+    }
     fsh_engine_core(engine, &core);
     wake = fsh_core_wake_at(&core);
     *ret_status = (struct freshet_session_status){
@@ -271,6 +278,24 @@ static void look_on_engine(void *data)
     looking->reading = fsh_lib_look(looking->session, looking->ret_status);
 }
 
+/* The keeper's word on it, but for the token in hand here, which may serve on without a keeper. */
+static int ask_keeper(struct freshet_session *session, struct freshet_session_status *ret_status,
+                      struct freshet_error *error)
+{
+    struct fsh_call call = {.kind = FSH_CALL_STATUS};
+    int status = fsh_lib_call(session, &call, READING_MS, error);
+
+    if (status == FRESHET_OK) {
+        status = fsh_remote_read_status(fsh_base_secret_reveal(&call.answer), call.answer.len,
+                                        ret_status);
+        if (status != FRESHET_OK)
+            (void)fsh_base_fail(error, status, "session %s: the keeper's answer: %s",
+                                session->engine.name, freshet_status_text(status));
+    }
+    fsh_lib_call_done(&call);
+    return status;
+}
+
 int freshet_session_status(struct freshet_session *session,
                            struct freshet_session_status *ret_status, struct freshet_error *error)
 {
@@ -280,6 +305,8 @@ int freshet_session_status(struct freshet_session *session,
 
     if (fsh_lib_forked(session->freshet))
         return fsh_base_fail(error, FRESHET_EFORKED, NULL);
+    if (session->freshet->keeper)
+        return ask_keeper(session, ret_status, error);
     latest = fsh_mono_add(fsh_clock_mono(), READING_MS);
     fsh_lib_on_engine(session->freshet, look_on_engine, &looking);
     while (looking.reading && fsh_clock_mono().ms < latest.ms) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 #include "lib/internal.h"
+#include "lib/keeper.h"
 
 #include <freshet/admin.h>
 #include <stdio.h>
@@ -39,6 +40,22 @@ static int add(void *data, const char *name, const struct fsh_record *record)
     return FRESHET_OK;
 }
 
+/* Those that this process may see. */
+static int ask_keeper(const char *socket, struct freshet_stored_session **ret_list,
+                      size_t *ret_count, struct freshet_error *error)
+{
+    struct fsh_secret body = {0};
+    int status = fsh_lib_keeper_check(socket, error);
+
+    if (status == FRESHET_OK)
+        status = fsh_lib_keeper_get(socket, "/v1/sessions", &body, error);
+    if (status != FRESHET_OK)
+        return status;
+    status = fsh_remote_read_sessions(fsh_base_secret_reveal(&body), body.len, ret_list, ret_count);
+    fsh_base_secret_done(&body);
+    return status == FRESHET_OK ? status : fsh_base_fail(error, status, NULL);
+}
+
 int freshet_sessions_list(const struct freshet_options *options,
                           struct freshet_stored_session **ret_list, size_t *ret_count,
                           struct freshet_error *error)
@@ -47,6 +64,8 @@ int freshet_sessions_list(const struct freshet_options *options,
     struct list list = {0};
     int status = fsh_lib_options(options, &known, error);
 
+    if (status == FRESHET_OK && fsh_lib_keeper_socket(known.secrets))
+        return ask_keeper(fsh_lib_keeper_socket(known.secrets), ret_list, ret_count, error);
     if (status == FRESHET_OK) {
         status = fsh_store_sessions(known.secrets, add, &list, error);
         if (status == FRESHET_ENOMEM)

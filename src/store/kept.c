@@ -90,6 +90,20 @@ bool fsh_kept_concerns(enum fsh_change_kind kind)
            kind == FSH_CHANGE_SIGN_OUT || kind == FSH_CHANGE_LOSE;
 }
 
+bool fsh_kept_needed(const struct fsh_store_op *op, bool device)
+{
+    bool refresh = op->change.purpose == FSH_PURPOSE_REFRESH;
+
+    if (!fsh_kept_concerns(op->change.kind))
+        return false;
+    if (op->change.kind == FSH_CHANGE_LEASE)
+        return refresh || device;
+    if (op->change.kind != FSH_CHANGE_COMMIT)
+        return device;
+    return (refresh && fsh_base_secret_empty(&op->kept.refresh_token)) ||
+           (device && fsh_base_secret_empty(&op->kept.device_key));
+}
+
 static struct fsh_seal_context context_of(const char *name, const unsigned char *session_key,
                                           const struct fsh_record *record)
 {

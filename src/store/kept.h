@@ -24,6 +24,13 @@ bool fsh_kept_empty(const struct fsh_kept *kept);
  * them, or the incarnation or generation that their seal is bound to. */
 bool fsh_kept_concerns(enum fsh_change_kind kind);
 
+/* Whether a change that took effect needs anything of what stands sealed beside the record, where
+ * `device` says whether a device's keys are among it: not when all of it goes, is replaced, or
+ * stays as it is. So who lost the keys can sign in again. (Who signs out wants it gone, readable or
+ * not.)
+ */
+bool fsh_kept_needed(const struct fsh_store_op *op, bool device);
+
 /* Seals secrets as those of `name`, whose record is `record`; *ret_sealed is NULL when there is
  * nothing to keep, else the caller's to free(3). As fsh_seal. */
 int fsh_kept_seal(struct fsh_keyring *keyring, const char *name, const unsigned char *session_key,

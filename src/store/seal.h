@@ -26,7 +26,7 @@
 #define FSH_SEAL_PLAIN_MAX 65536 /* bytes of a record before it is sealed */
 #define FSH_SEAL_WHY       160   /* room for the sentence that says why not */
 
-enum fsh_seal_purpose { FSH_SEAL_SECRETS = 1, FSH_SEAL_TOKEN = 2 };
+enum fsh_seal_purpose { FSH_SEAL_SECRETS = 1, FSH_SEAL_TOKEN = 2, FSH_SEAL_LABEL = 3 };
 
 /* What a sealed record is bound to. */
 struct fsh_seal_context {

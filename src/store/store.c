@@ -54,9 +54,13 @@ int fsh_store_keep(struct fsh_kept *kept, struct fsh_store_op *op)
     case FSH_CHANGE_LOSE:
         fsh_base_secret_done(&kept->refresh_token);
         break;
+    case FSH_CHANGE_REMOVE:
+        fsh_store_kept_done(kept);
+        break;
     case FSH_CHANGE_READ:
     case FSH_CHANGE_RELEASE:
     case FSH_CHANGE_PARK:
+    case FSH_CHANGE_LABEL:
         break;
     }
     return FRESHET_OK;

@@ -31,10 +31,12 @@ struct fsh_store_op {
     struct fsh_post post; /* for whoever brings it back to the engine */
     void (*done)(struct fsh_store_op *op);
     const char *session; /* its name; borrowed until done */
-    /* 32 bytes that only the session's owner carries, and that its secrets are sealed with besides
-     * the store's key; NULL for none. Borrowed until done. */
+    /* FSH_SESSION_KEY bytes that only the session's owner carries, and that its secrets are sealed
+     * with besides the store's key; NULL for none. Borrowed until done. */
     const unsigned char *session_key;
     struct fsh_change change;
+    const void *label; /* LABEL: its bytes, FSH_LABEL_MAX at the most; borrowed until done */
+    size_t label_len;
     struct fsh_stamp now;     /* of this host; a store with a clock of its own
                                  (a database of many hosts) uses that */
     struct fsh_kept kept;     /* in: comes with a COMMIT; out: of a LEASE */
@@ -59,6 +61,15 @@ struct fsh_note_row {
     uint64_t times;
 };
 
+/* A session of a store, as it is listed: valid during the call that it is handed to. */
+struct fsh_stored {
+    const char *name;
+    const struct fsh_record *record;
+    const void *label; /* NULL without one, and when it does not open */
+    size_t label_len;
+    const char *unopened; /* why the label that is there does not open; else NULL */
+};
+
 /* That are kept of a session. */
 #define FSH_NOTES_KEPT 64
 
@@ -74,6 +85,12 @@ struct fsh_secret_store_ops {
      * for the store. Any thread. NULL in a store that keeps none. */
     int (*read_notes)(struct fsh_secret_store *store, const char *session,
                       struct fsh_note_row *ret_rows, size_t room, size_t *ret_count);
+    /* Hands each session whose name begins with `prefix` to `each`, with its label, in the order of
+     * their names, until it returns something else than FRESHET_OK, which is returned. `each` must
+     * not use the store. Waits for the store. Any thread. */
+    int (*list)(struct fsh_secret_store *store, const char *prefix,
+                int (*each)(void *data, const struct fsh_stored *session), void *data,
+                struct freshet_error *error);
 };
 
 struct fsh_secret_store {

@@ -14,6 +14,7 @@ static void token_free(struct fsh_token *token)
         free(token->partners[i]);
     free(token->partners);
     free(token->partner_header);
+    free(token->preset);
     free(token->bundles);
     free(token);
 }

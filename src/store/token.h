@@ -22,6 +22,7 @@ struct fsh_token {
     char *partner_header;            /* name of the header; owned */
     size_t partner_count;
     char **partners;            /* owned */
+    char *preset;               /* owned; of a keeper: the id its configuration names, or NULL */
     struct fsh_bundle *bundles; /* one a partner */
 };
 

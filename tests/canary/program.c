@@ -90,6 +90,12 @@ static void obey(struct program *program, char words[WORDS][256])
     tell_ledger(program);
 }
 
+/* "-" stands for nothing. */
+static const char *given(const char *argument)
+{
+    return strcmp(argument, "-") == 0 ? NULL : argument;
+}
+
 static void open_all(struct program *program, char **argv)
 {
     struct freshet_options options = FRESHET_OPTIONS_INIT;
@@ -97,16 +103,16 @@ static void open_all(struct program *program, char **argv)
     struct freshet_error error = {0};
     int status;
 
-    options.url = argv[1];
+    options.url = given(argv[1]);
     options.profile = "partner-rotating";
     options.secrets = argv[2];
     options.tokens = argv[3];
-    options.key_file = argv[4];
+    options.key_file = given(argv[4]);
     session.on_demand = true;
     status = freshet_open(&options, &program->freshet, &error);
     if (status == FRESHET_OK)
-        status =
-            freshet_session_open(program->freshet, "canary", &session, &program->session, &error);
+        status = freshet_session_open(program->freshet, argv[5] ? argv[5] : "canary", &session,
+                                      &program->session, &error);
     if (status != FRESHET_OK) {
         tell("open", status, &error);
         exit(EXIT_FAILURE);
@@ -118,7 +124,7 @@ int main(int argc, char **argv)
     struct program program = {0};
     char line[1024];
 
-    if (argc != 5)
+    if (argc != 5 && argc != 6)
         return 2;
     open_all(&program, argv);
     while (fgets(line, sizeof(line), stdin)) {

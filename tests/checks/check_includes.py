@@ -20,12 +20,14 @@ ALLOWED = {
     "engine": {"base", "core", "profile", "config", "store"},
     "lib": {"base", "core", "profile", "config", "store", "engine"},
     "keeper": {"base", "core", "profile", "config", "store", "engine", "lib"},
+    "wipe": set(),  # linked into programs, by no layer
 }
 LIBRARIES = {
     "sodium.h": {"base", "profile", "store", "engine", "lib", "keeper"},
     "jansson.h": {"profile", "config", "keeper"},
     "curl/curl.h": {"engine", "lib"},
     "microhttpd.h": {"keeper"},
+    "systemd/sd-daemon.h": {"keeper"},
     "ini.h": {"config"},
     "sqlite3.h": {"store"},
     "uthash.h": {"keeper"},
@@ -34,7 +36,7 @@ LIBRARIES = {
 # What libc brings, besides sys/ and the like: everything else is a library, and must stand above.
 LIBC = {name + ".h" for name in """
     assert ctype dirent endian err errno fcntl float getopt glob grp ifaddrs inttypes iso646 limits locale
-    math netdb poll pthread pwd regex sched search semaphore setjmp signal spawn stdalign stdarg
+    malloc math netdb poll pthread pwd regex sched search semaphore setjmp signal spawn stdalign stdarg
     stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings syslog termios threads
     time uchar unistd wchar wctype""".split()}
 LIBC_FOLDERS = {"arpa", "linux", "net", "netinet", "sys"}
@@ -46,7 +48,7 @@ OUTSIDE = {
     "sim": {"base", "core", "store"},
     "include": set(),
     "bench": {"base", "core", "store"},
-    "fuzz": {"base", "core", "profile", "config", "store", "engine"},
+    "fuzz": {"base", "core", "profile", "config", "store", "engine", "lib", "keeper"},
     "tests/lib": set(),
     "tests/support": set(),
 }

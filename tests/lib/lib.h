@@ -3,16 +3,25 @@
 #define TESTS_LIB_H
 
 #include "devserver.h"
+#include "keeper.h"
 #include "unit.h"
 
 #include <freshet/curl.h>
 #include <freshet/freshet.h>
 
-/* What the tests of the library begin with: a devserver and an open handle. */
+/* What the tests of the library begin with: a devserver and an open handle; over a keeper, when the
+ * environment wants one. */
 struct world {
     struct devserver server;
+    struct keeper keeper;
     struct freshet *freshet;
 };
+
+/* Whether the rest of a case makes no sense here, since it runs over a keeper; says why. */
+bool embedded_only(const char *why);
+
+/* The options of the world's handle, for another one like it. */
+void world_options(const struct world *world, struct freshet_options *ret_options);
 
 /* A session of a person, refreshed only when used, not signed in. */
 struct freshet_session *open_person(struct world *world, const char *name);

@@ -74,14 +74,21 @@ static void restart(struct stored *stored)
     stored->world.freshet = open_handle(stored);
 }
 
-static struct freshet_session *open_named(struct freshet *freshet, const char *name)
+static struct freshet_session *open_keyed(struct freshet *freshet, const char *name,
+                                          const unsigned char *session_key)
 {
     struct freshet_session_options options = FRESHET_SESSION_OPTIONS_INIT;
     struct freshet_session *session = NULL;
 
     options.on_demand = true;
+    options.session_key = session_key;
     assert_int_equal(freshet_session_open(freshet, name, &options, &session, NULL), FRESHET_OK);
     return session;
+}
+
+static struct freshet_session *open_named(struct freshet *freshet, const char *name)
+{
+    return open_keyed(freshet, name, NULL);
 }
 
 static uint64_t generation_of(struct freshet_session *session)
@@ -134,6 +141,115 @@ static void a_session_that_was_signed_out_stays_so(void **state)
     assert_int_equal(freshet_ensure_fresh(session, NULL, NULL, NULL), FRESHET_EHELD);
 }
 
+/* ---- sealed for their owner ---------------------------------------------------------------- */
+
+static const unsigned char one_key[32] = {1, 2, 3};
+static const unsigned char other_key[32] = {1, 2, 4};
+
+static void sign_in_keyed(const struct stored *stored, const char *name)
+{
+    struct freshet_session *session = open_keyed(stored->world.freshet, name, one_key);
+    struct freshet_error error = {0};
+
+    if (freshet_sign_in(session, "svc-demo", DEV_PASSWORD, 0, &error) != FRESHET_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(generation_of(session), 1);
+}
+
+static void a_session_key_comes_with_its_owner(void **state)
+{
+    struct stored *stored = *state;
+
+    sign_in_keyed(stored, "browser/one");
+    restart(stored);
+    /* From the token cache; then by a refresh. */
+    assert_int_equal(generation_of(open_keyed(stored->world.freshet, "browser/one", one_key)), 1);
+    assert_int_equal(devserver_counter(&stored->world.server, "refresh_attempts"), 0);
+    freshet_close(stored->world.freshet);
+    assert_int_equal(unlink(stored->tokens + strlen("sqlite:")), 0);
+    stored->world.freshet = open_handle(stored);
+    assert_int_equal(generation_of(open_keyed(stored->world.freshet, "browser/one", one_key)), 2);
+    assert_int_equal(devserver_counter(&stored->world.server, "sign_ins"), 1);
+}
+
+/* Who has not the key has no token, and harms nothing. */
+static void without_its_key_a_session_is_unavailable(void **state)
+{
+    static const unsigned char *const wrong[] = {NULL, other_key};
+    const struct freshet_demand demand = {.timeout_ms = 500};
+    struct stored *stored = *state;
+    struct freshet_session_status status;
+    struct freshet_session *session;
+    struct freshet_error error = {0};
+
+    sign_in_keyed(stored, "browser/one");
+    for (size_t i = 0; i < 2; i++) {
+        restart(stored);
+        session = open_keyed(stored->world.freshet, "browser/one", wrong[i]);
+        assert_int_equal(freshet_ensure_fresh(session, &demand, NULL, &error), FRESHET_ESTORE);
+        assert_non_null(strstr(error.message, i == 0 ? "owner" : "does not open"));
+        assert_int_equal(freshet_session_status(session, &status, NULL), FRESHET_OK);
+        assert_int_equal(status.phase, FRESHET_PHASE_LIVE);
+        assert_false(status.usable);
+    }
+    assert_int_equal(devserver_counter(&stored->world.server, "refresh_attempts"), 0);
+    restart(stored);
+    session = open_keyed(stored->world.freshet, "browser/one", one_key);
+    assert_int_equal(generation_of(session), 1);
+}
+
+static void to_sign_out_needs_no_key(void **state)
+{
+    struct stored *stored = *state;
+    struct freshet_session *session;
+
+    sign_in_keyed(stored, "browser/one");
+    restart(stored);
+    session = open_named(stored->world.freshet, "browser/one");
+    assert_int_equal(freshet_sign_out(session, false, NULL), FRESHET_OK);
+    restart(stored);
+    session = open_keyed(stored->world.freshet, "browser/one", one_key);
+    assert_int_equal(freshet_ensure_fresh(session, NULL, NULL, NULL), FRESHET_ESIGNEDOUT);
+}
+
+static void keys_of_the_host_rotate_without_the_owners(void **state)
+{
+    struct stored *stored = *state;
+    struct freshet_error error = {0};
+    size_t dropped = 0;
+
+    sign_in_keyed(stored, "browser/one");
+    freshet_close(stored->world.freshet);
+    stored->world.freshet = NULL;
+    if (freshet_key_rotate(&stored->options, NULL, NULL, &error) != FRESHET_OK ||
+        freshet_key_prune(&stored->options, &dropped, &error) != FRESHET_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(dropped, 1);
+    stored->world.freshet = open_handle(stored);
+    assert_int_equal(generation_of(open_keyed(stored->world.freshet, "browser/one", one_key)), 1);
+    assert_int_equal(devserver_counter(&stored->world.server, "refresh_attempts"), 0);
+}
+
+/* A program that was built before there were session keys says so by its size. */
+static void options_of_an_older_program_have_no_key(void **state)
+{
+    struct stored *stored = *state;
+    struct freshet_session_options options = FRESHET_SESSION_OPTIONS_INIT;
+    struct freshet_session *session = NULL;
+
+    options.on_demand = true;
+    options.session_key = one_key; /* beyond its end */
+    options.size = offsetof(struct freshet_session_options, session_key);
+    assert_int_equal(
+        freshet_session_open(stored->world.freshet, "svc-demo", &options, &session, NULL),
+        FRESHET_OK);
+    assert_int_equal(freshet_sign_in(session, "svc-demo", DEV_PASSWORD, 0, NULL), FRESHET_OK);
+    restart(stored);
+    assert_int_equal(generation_of(open_named(stored->world.freshet, "svc-demo")), 1);
+}
+
+/* ---- what is told -------------------------------------------------------------------------- */
+
 static size_t find(const struct freshet_ledger_entry *entries, size_t count, const char *name)
 {
     size_t found = 0;
@@ -166,6 +282,35 @@ static void the_ledger_tells_of_earlier_processes(void **state)
     /* What this handle writes is not told twice. */
     assert_int_equal(freshet_sign_out(session, false, NULL), FRESHET_OK);
     assert_int_equal(freshet_explain(session, entries, 64, &count), FRESHET_OK);
+    assert_int_equal(find(entries, count, "signed_out"), 1);
+}
+
+/* There may be a million of them. */
+static void routine_refreshes_of_keyed_sessions_are_not_kept(void **state)
+{
+    struct stored *stored = *state;
+    struct freshet_ledger_entry entries[64];
+    struct freshet_session *session;
+    size_t count = 0;
+
+    devserver_control(&stored->world.server, "PUT", "/_dev/lifetime", "{\"seconds\": 1.3}");
+    sign_in_keyed(stored, "browser/one");
+    restart(stored);
+    session = open_keyed(stored->world.freshet, "browser/one", one_key);
+    until_unusable(session);
+    devserver_control(&stored->world.server, "PUT", "/_dev/lifetime", "{\"seconds\": 3600}");
+    assert_int_equal(generation_of(session), 2);
+    assert_int_equal(freshet_explain(session, entries, 64, &count), FRESHET_OK);
+    assert_int_equal(find(entries, count, "refreshed"), 1);
+    restart(stored);
+    session = open_keyed(stored->world.freshet, "browser/one", one_key);
+    assert_int_equal(generation_of(session), 2);
+    assert_int_equal(freshet_sign_out(session, false, NULL), FRESHET_OK);
+    restart(stored);
+    session = open_keyed(stored->world.freshet, "browser/one", one_key);
+    assert_int_equal(freshet_explain(session, entries, 64, &count), FRESHET_OK);
+    assert_int_equal(find(entries, count, "signed_in"), 1);
+    assert_int_equal(find(entries, count, "refreshed"), 0);
     assert_int_equal(find(entries, count, "signed_out"), 1);
 }
 
@@ -343,7 +488,13 @@ int main(void)
         CASE(a_session_outlives_its_handle),
         CASE(without_its_token_it_is_refreshed),
         CASE(a_session_that_was_signed_out_stays_so),
+        CASE(a_session_key_comes_with_its_owner),
+        CASE(without_its_key_a_session_is_unavailable),
+        CASE(to_sign_out_needs_no_key),
+        CASE(keys_of_the_host_rotate_without_the_owners),
+        CASE(options_of_an_older_program_have_no_key),
         CASE(the_ledger_tells_of_earlier_processes),
+        CASE(routine_refreshes_of_keyed_sessions_are_not_kept),
         CASE(an_entry_of_another_version_is_told_as_such),
         CASE(the_sessions_of_a_store_are_listed),
         CASE(two_handles_of_one_file_refresh_once),

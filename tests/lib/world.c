@@ -129,6 +129,28 @@ void until_below_threshold(struct freshet_session *session)
     sleep_ms((long)(status.freshness.expires_ms - life / 4 + 5));
 }
 
+void world_options(const struct world *world, struct freshet_options *ret_options)
+{
+    *ret_options = (struct freshet_options)FRESHET_OPTIONS_INIT;
+    ret_options->url = world->server.dev.url;
+    if (keeper_wanted())
+        ret_options->secrets = world->keeper.secrets;
+}
+
+/* A keeper refreshes ahead whatever its configuration does not say otherwise of. */
+static const char refreshed_when_used[] = "[session svc-demo]\non_demand = yes\n"
+                                          "[session svc-two]\non_demand = yes\n"
+                                          "[session load-1]\non_demand = yes\n"
+                                          "[session load-2]\non_demand = yes\n"
+                                          "[session ann]\non_demand = yes\n";
+
+bool embedded_only(const char *why)
+{
+    if (keeper_wanted())
+        print_message("# not over a keeper: %s\n", why);
+    return keeper_wanted();
+}
+
 int world_setup(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
@@ -138,7 +160,9 @@ int world_setup(void **state)
     if (!world)
         return -1;
     devserver_start(&world->server, "http", NULL);
-    options.url = world->server.dev.url;
+    if (keeper_wanted())
+        keeper_start(&world->keeper, world->server.dev.url, refreshed_when_used);
+    world_options(world, &options);
     if (freshet_open(&options, &world->freshet, &error) != FRESHET_OK) {
         print_message("%s\n", error.message);
         return -1;
@@ -152,6 +176,8 @@ int world_teardown(void **state)
     struct world *world = *state;
 
     freshet_close(world->freshet);
+    if (keeper_wanted())
+        keeper_stop(&world->keeper);
     devserver_stop(&world->server);
     free(world);
     return 0;

@@ -294,6 +294,37 @@ static void values_are_what_they_must_be(void **state)
     }
 }
 
+static void a_file_may_be_a_credential(void **state)
+{
+    static const struct {
+        const char *folder;
+        const char *text;
+        const char *made;
+    } rows[] = {
+        {"/run/credentials/x", "${CREDENTIALS_DIRECTORY}/store.key",
+         "/run/credentials/x/store.key"},
+        {NULL, "${CREDENTIALS_DIRECTORY}/store.key", "${CREDENTIALS_DIRECTORY}/store.key"},
+        {"here", "${CREDENTIALS_DIRECTORY}/store.key", "${CREDENTIALS_DIRECTORY}/store.key"},
+        {"/run/credentials/x", "${CREDENTIALS_DIRECTORY}", "/etc/freshet/${CREDENTIALS_DIRECTORY}"},
+        {"/run/credentials/x", "$CREDENTIALS_DIRECTORY/k", "/etc/freshet/$CREDENTIALS_DIRECTORY/k"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *expects = NULL;
+        char *made = NULL;
+
+        (void)unsetenv("CREDENTIALS_DIRECTORY");
+        if (rows[i].folder)
+            (void)setenv("CREDENTIALS_DIRECTORY", rows[i].folder, 1);
+        assert_int_equal(fsh_config_value(F, rows[i].text, "/etc/freshet", &made, &expects),
+                         FRESHET_OK);
+        assert_string_equal(made, rows[i].made);
+        free(made);
+    }
+    (void)unsetenv("CREDENTIALS_DIRECTORY");
+}
+
 static void a_socket_has_room_in_its_address(void **state)
 {
     const char *expects = NULL;
@@ -347,7 +378,7 @@ static void a_wrong_value_is_told_what_is_expected(void **state)
         {"platform", "ca_file = ~/ca", "ca_file expects the path of a file; ~ is not expanded"},
         {"platform", "proxy = a@b",
          "proxy expects [http://|https://|socks5://|socks5h://]HOST[:PORT], without a user name"},
-        {"store", "secrets = disk", "secrets expects memory: or sqlite:FILE"},
+        {"store", "secrets = disk", "secrets expects memory:, sqlite:FILE or keeper:SOCKET"},
         {"store", "key_file =", "key_file expects the path of a file; ~ is not expanded"},
         {"keeper", "control_socket = x/",
          "control_socket expects the path of a Unix socket, at most 107 bytes; ~ is not expanded"},
@@ -469,9 +500,9 @@ static void includes_are_read_in_order(void **state)
     assert_string_equal(text_of(config, "platform", "origins"),
                         "https://a.example.com https://b.example.com");
     fsh_config_free(config);
-    write_file("part-2.conf", "\nuser = x\n");
+    write_file("part-2.conf", "\ncolour = x\n");
     refused("c.conf", FRESHET_ECONFIG,
-            "D/part-2.conf:2: there is no key \"user\" before the first section; write [SECTION] "
+            "D/part-2.conf:2: there is no key \"colour\" before the first section; write [SECTION] "
             "above it");
     write_file("part-2.conf", "[session one]\n");
     refused("c.conf", FRESHET_ECONFIG,
@@ -726,6 +757,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_wrong_line_is_named),
         cmocka_unit_test(values_are_what_they_must_be),
+        cmocka_unit_test(a_file_may_be_a_credential),
         cmocka_unit_test(a_socket_has_room_in_its_address),
         cmocka_unit_test(durations_have_units),
         cmocka_unit_test(a_wrong_value_is_told_what_is_expected),

@@ -3,6 +3,7 @@
 /* The engine's promises to whoever gives it an inbox, and to the memory that it lives in. */
 
 #include "engine/engine.h"
+#include "engine/meter.h"
 #include "store/memory/memory.h"
 #include "unit.h"
 
@@ -505,6 +506,35 @@ static void a_session_at_rest_is_refreshed_and_rests_again(void **state)
     teardown(&world);
 }
 
+/* By a refresh that was refused, and by a 401: its record says what callers are told. */
+static void a_session_that_has_ended_comes_to_rest(void **state)
+{
+    struct fsh_call call = {.kind = FSH_CALL_ENSURE, .deadline = {0}};
+    struct world world;
+
+    (void)state;
+    for (unsigned reported = 0; reported < 2; reported++) {
+        setup_at_rest(&world);
+        if (reported) {
+            fsh_engine_unauthorized(world.session, generation_in_force(&world));
+            run_posts(&world);
+        } else {
+            world.mono.ms += INT64_C(3600) * 1000;
+            begin(&world, &call);
+            run_posts(&world);
+            answer(&world, 401, "{}");
+        }
+        pass(&world, 0);
+        assert_true(world.session->resting);
+        world.status = FRESHET_OK;
+        begin(&world, &call);
+        assert_int_equal(world.status, FRESHET_EENDED);
+        pass(&world, 0);
+        assert_true(world.session->resting);
+        teardown(&world);
+    }
+}
+
 static void a_failure_is_kept_until_it_is_made_good(void **state)
 {
     struct fsh_call call = {.kind = FSH_CALL_ENSURE, .deadline = {0}};
@@ -706,6 +736,100 @@ static void the_gate_opens_for_who_waits_there(void **state)
     teardown(&world);
 }
 
+/* ---- what is counted --------------------------------------------------------------------- */
+
+static uint64_t total(const struct fsh_histogram *histogram)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i <= FSH_BOUNDS_MAX; i++)
+        sum += atomic_load(&histogram->buckets[i]);
+    return sum;
+}
+
+static void what_happens_is_counted(void **state)
+{
+    struct fsh_call first = {.min_valid_ms = INT64_C(40) * 60000};
+    struct fsh_call second = first;
+    struct fsh_call out = {.kind = FSH_CALL_SIGN_OUT};
+    const struct fsh_meter *meter;
+    struct world world;
+
+    (void)state;
+    setup(&world);
+    meter = fsh_engine_meter(world.engine);
+    assert_int_equal(atomic_load(&meter->sessions[0][FSH_METER_NONE][0]), 1);
+    sign_in(&world, 3600);
+    assert_int_equal(atomic_load(&meter->sessions[0][FSH_METER_NONE][0]), 0);
+    assert_int_equal(atomic_load(&meter->sessions[0][FSH_METER_LIVE][0]), 1);
+    assert_int_equal(fsh_engine_meter_usable(meter, world.mono), 1);
+    pass(&world, INT64_C(30) * 60000);
+    begin(&world, &first);
+    begin(&world, &second);
+    run_posts(&world);
+    assert_int_equal(atomic_load(&meter->waited), 2);
+    assert_int_equal(atomic_load(&meter->coalesced), 1);
+    world.mono.ms += 40;
+    grant(&world, 3600);
+    assert_int_equal(atomic_load(&meter->exchanges[FSH_EXCHANGE_SIGN_IN][FSH_RESULT_GRANT]), 1);
+    assert_int_equal(atomic_load(&meter->exchanges[FSH_EXCHANGE_REFRESH][FSH_RESULT_GRANT]), 1);
+    assert_int_equal(atomic_load(&meter->exchange[FSH_EXCHANGE_REFRESH].sum_ms), 40);
+    assert_int_equal(total(&meter->exchange[FSH_EXCHANGE_REFRESH]), 1);
+    assert_int_equal(total(&meter->flight[FSH_METER_REFRESH]), 1);
+    assert_int_equal(atomic_load(&meter->flight[FSH_METER_REFRESH].sum_ms), 40);
+    assert_int_equal(total(&meter->secrets[FSH_CHANGE_COMMIT].latency), 2);
+    assert_int_equal(total(&meter->tokens[FSH_CACHE_PUT].latency), 2);
+    fsh_engine_unauthorized(world.session, 1);
+    fsh_engine_unauthorized(world.session, 2);
+    fsh_engine_unauthorized(world.session, 2);
+    assert_int_equal(atomic_load(&meter->late_401s), 1);
+    assert_int_equal(atomic_load(&meter->repeated_401s), 1);
+    run_posts(&world);
+    assert_int_equal(atomic_load(&meter->notes[FSH_NOTE_401_COUNTS]), 1);
+    assert_int_equal(atomic_load(&meter->ended[-FRESHET_EENDED]), 1);
+    assert_int_equal(atomic_load(&meter->sessions[0][FSH_METER_ENDED][0]), 1);
+    assert_int_equal(fsh_engine_meter_usable(meter, world.mono), 0);
+    begin(&world, &out);
+    run_posts(&world);
+    assert_int_equal(atomic_load(&meter->ended[-FRESHET_ESIGNEDOUT]), 1);
+    fsh_engine_session_close(world.session);
+    fsh_engine_run(world.engine);
+    assert_int_equal(atomic_load(&meter->sessions[0][FSH_METER_SIGNED_OUT][0]), 0);
+    teardown(&world);
+}
+
+/* What is given up, and what cannot be sent, is counted too: each attempt is one of the outcomes.
+ */
+static void an_exchange_without_an_answer_is_counted(void **state)
+{
+    struct fsh_call out = {.kind = FSH_CALL_SIGN_OUT};
+    const struct fsh_meter *meter;
+    struct world world;
+
+    (void)state;
+    setup(&world);
+    meter = fsh_engine_meter(world.engine);
+    sign_in(&world, 3600);
+    pass(&world, INT64_C(56) * 60000);
+    fsh_engine_poke(world.session);
+    run_posts(&world);
+    assert_int_equal(world.request->kind, FSH_EXCHANGE_REFRESH);
+    answer(&world, 503, "");
+    assert_int_equal(atomic_load(&meter->exchanges[FSH_EXCHANGE_REFRESH][FSH_RESULT_TRANSIENT]) +
+                         atomic_load(&meter->exchanges[FSH_EXCHANGE_REFRESH][FSH_RESULT_UNKNOWN]),
+                     1);
+    pass(&world, 60000);
+    fsh_engine_poke(world.session);
+    run_posts(&world);
+    assert_non_null(world.request);
+    begin(&world, &out);
+    run_posts(&world);
+    assert_int_equal(atomic_load(&meter->exchanges[FSH_EXCHANGE_REFRESH][FSH_METER_ABANDONED]), 1);
+    assert_int_equal(total(&meter->exchange[FSH_EXCHANGE_REFRESH]), 1);
+    assert_int_equal(total(&meter->flight[FSH_METER_REFRESH]), 2);
+    teardown(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -718,6 +842,7 @@ int main(void)
         cmocka_unit_test(a_sign_in_that_is_given_up_was_not_refused),
         cmocka_unit_test(a_session_at_rest_serves_and_rests_again),
         cmocka_unit_test(a_session_at_rest_is_refreshed_and_rests_again),
+        cmocka_unit_test(a_session_that_has_ended_comes_to_rest),
         cmocka_unit_test(a_failure_is_kept_until_it_is_made_good),
         cmocka_unit_test(who_calls_without_memory_is_told),
         cmocka_unit_test(a_report_without_memory_is_not_lost),
@@ -727,6 +852,8 @@ int main(void)
         cmocka_unit_test(a_session_is_not_gone_while_its_post_waits),
         cmocka_unit_test(who_waits_for_the_trial_of_another_is_not_refused),
         cmocka_unit_test(the_gate_opens_for_who_waits_there),
+        cmocka_unit_test(what_happens_is_counted),
+        cmocka_unit_test(an_exchange_without_an_answer_is_counted),
     };
 
     return cmocka_run_group_tests_name("engine", tests, NULL, NULL);

@@ -436,22 +436,98 @@ static void another_file_in_the_place_of_the_store_is_not_written_to(void **stat
 
 /* ---- versions ------------------------------------------------------------------------------ */
 
-static void a_file_of_the_first_version_is_brought_up(void **state)
+static void put_label(struct stores *stores, const char *session, const char *label)
 {
+    struct fsh_store_op op = change(session, FSH_CHANGE_LABEL, 1, NULL);
+
+    op.label = label;
+    op.label_len = strlen(label);
+    submit(stores->secrets, &op);
+    if (op.status != FRESHET_OK)
+        fail_msg("%s", op.why);
+    assert_int_equal(op.verdict, FSH_VERDICT_DONE);
+}
+
+static void files_of_older_versions_are_brought_up(void **state)
+{
+    static const char *const undo[] = {
+        "DROP TABLE ledger; DROP TABLE label; PRAGMA user_version=1",
+        "DROP TABLE label; PRAGMA user_version=2",
+    };
     struct stores *stores = *state;
-    char sql[128];
     struct fsh_note_row rows[FSH_NOTES_KEPT];
 
     sign_in(stores->secrets, "ann", "ann-refresh", "");
-    stores_close(stores);
-    (void)snprintf(sql, sizeof(sql), "DROP TABLE ledger; PRAGMA user_version=1");
-    raw_once(stores->secrets_path, sql);
-    stores_open(stores);
-    assert_true(hands_out(stores->secrets, "ann", "ann-refresh"));
+    for (size_t i = 0; i < sizeof(undo) / sizeof(undo[0]); i++) {
+        stores_close(stores);
+        raw_once(stores->secrets_path, undo[i]);
+        stores_open(stores);
+        assert_true(hands_out(stores->secrets, "ann", "ann-refresh"));
+        note(stores, "ann", i + 1, 1);
+        put_label(stores, "ann", "a label");
+        assert_int_equal(notes_of(stores, "ann", rows), i + 1);
+        assert_int_equal(raw_number(stores->secrets_path, "PRAGMA user_version"), 3);
+        assert_int_equal(raw_number(stores->secrets_path, "SELECT count(*) FROM label"), 1);
+    }
+}
+
+/* ---- labels -------------------------------------------------------------------------------- */
+
+static int unopened(void *data, const struct fsh_stored *session)
+{
+    assert_null(session->label);
+    assert_int_equal(session->label_len, 0);
+    assert_non_null(session->unopened);
+    assert_int_equal(session->record->phase, FSH_PHASE_LIVE);
+    ++*(int *)data;
+    return FRESHET_OK;
+}
+
+/* It says why, and the session is there all the same. */
+static void a_label_that_does_not_open_is_told(void **state)
+{
+    static const char *const harm[] = {
+        "UPDATE label SET sealed=x'01'",
+        "UPDATE label SET sealed=(SELECT sealed FROM session)",
+        "UPDATE label SET sealed=x'02'||substr(sealed, 2)",
+    };
+    struct stores *stores = *state;
+    int count = 0;
+
+    sign_in(stores->secrets, "ann", "ann-refresh", "");
+    for (size_t i = 0; i < sizeof(harm) / sizeof(harm[0]); i++) {
+        put_label(stores, "ann", "a label");
+        raw_once(stores->secrets_path, harm[i]);
+        assert_int_equal(stores->secrets->ops->list(stores->secrets, "", unopened, &count, NULL),
+                         FRESHET_OK);
+    }
+    assert_int_equal(count, 3);
+}
+
+/* Not even what waits to be written. */
+static void nothing_stays_of_what_is_removed(void **state)
+{
+    static const char *const tables[] = {"session", "label", "ledger"};
+    struct stores *stores = *state;
+    struct fsh_store_op op = change("ann", FSH_CHANGE_SIGN_OUT, 1, NULL);
+    char sql[64];
+
+    sign_in(stores->secrets, "ann", "ann-refresh", "");
+    put_label(stores, "ann", "a label");
     note(stores, "ann", 1, 1);
-    works(stores->secrets, "ann");
-    assert_int_equal(notes_of(stores, "ann", rows), 1);
-    assert_int_equal(raw_number(stores->secrets_path, "PRAGMA user_version"), 2);
+    submit(stores->secrets, &op);
+    assert_int_equal(raw_number(stores->secrets_path, "SELECT count(*) FROM ledger"), 1);
+    note(stores, "ann", 2, 1);
+    op = change("ann", FSH_CHANGE_REMOVE, 1, NULL);
+    submit(stores->secrets, &op);
+    assert_int_equal(op.status, FRESHET_OK);
+    assert_int_equal(op.verdict, FSH_VERDICT_DONE);
+    stores_close(stores);
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", tables[i]);
+        assert_int_equal(raw_number(stores->secrets_path, sql), 0);
+    }
+    stores_open(stores);
 }
 
 static void a_file_of_a_newer_version_is_left_alone(void **state)
@@ -467,7 +543,7 @@ static void a_file_of_a_newer_version_is_left_alone(void **state)
     refused(stores, FRESHET_ESTORE, "newer version");
     assert_true(same_file(stores->secrets_path, &content));
     free(content.bytes);
-    raw_once(stores->secrets_path, "PRAGMA user_version=2");
+    raw_once(stores->secrets_path, "PRAGMA user_version=3");
     stores_open(stores);
     assert_true(hands_out(stores->secrets, "ann", "ann-refresh"));
 }
@@ -841,8 +917,10 @@ int main(void)
         CASE(a_file_that_others_may_open_is_refused),
         CASE(a_link_a_folder_and_anothers_file_are_refused),
         CASE(another_file_in_the_place_of_the_store_is_not_written_to),
-        CASE(a_file_of_the_first_version_is_brought_up),
+        CASE(files_of_older_versions_are_brought_up),
         CASE(a_file_of_a_newer_version_is_left_alone),
+        CASE(a_label_that_does_not_open_is_told),
+        CASE(nothing_stays_of_what_is_removed),
         CASE(a_file_of_something_else_is_left_alone),
         CASE(secrets_that_do_not_open_are_unavailable_but_can_be_signed_out),
         CASE(who_lost_the_key_signs_in_again),

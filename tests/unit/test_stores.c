@@ -213,6 +213,208 @@ static void operations_of_a_session_end_in_their_order(void **state)
     assert_int_equal(look(stores->secrets, "bob").incarnation, (MANY + 2) / 3);
 }
 
+/* ---- labels ---------------------------------------------------------------------------------- */
+
+static enum fsh_verdict change_now(struct stores *stores, const char *session,
+                                   enum fsh_change_kind kind, const char *label)
+{
+    struct fsh_record record = look(stores->secrets, session);
+    struct fsh_store_op op = change(session, kind, 1, &record);
+
+    op.change.purpose = FSH_PURPOSE_REFRESH;
+    op.label = label;
+    op.label_len = label ? strlen(label) : 0;
+    submit(stores->secrets, &op);
+    if (op.status != FRESHET_OK)
+        fail_msg("%s", op.why);
+    fsh_store_kept_done(&op.kept);
+    return op.verdict;
+}
+
+struct listed {
+    char text[256];
+    int stop_after;
+};
+
+/* "name phase label; ..." */
+static int list_one(void *data, const struct fsh_stored *session)
+{
+    struct listed *listed = data;
+    size_t len = strlen(listed->text);
+
+    assert_null(session->unopened);
+    (void)snprintf(listed->text + len, sizeof(listed->text) - len, "%s %d %.*s;", session->name,
+                   session->record->phase, (int)session->label_len,
+                   session->label ? (const char *)session->label : "");
+    return --listed->stop_after == 0 ? FRESHET_EBUSY : FRESHET_OK;
+}
+
+static const char *list(struct stores *stores, const char *prefix)
+{
+    static struct listed listed;
+
+    listed = (struct listed){.stop_after = -1};
+    assert_int_equal(stores->secrets->ops->list(stores->secrets, prefix, list_one, &listed, NULL),
+                     FRESHET_OK);
+    return listed.text;
+}
+
+static void labels_stand_beside_their_records(void **state)
+{
+    struct stores *stores = *state;
+    struct listed listed = {.stop_after = 1};
+
+    assert_string_equal(list(stores, ""), "");
+    assert_int_equal(change_now(stores, "b/two", FSH_CHANGE_LABEL, "x"), FSH_VERDICT_STALE);
+    sign_in(stores->secrets, "b/two", "two", "");
+    sign_in(stores->secrets, "b/one", "one", "");
+    sign_in(stores->secrets, "b", "b", "");
+    sign_in(stores->secrets, "c/one", "one", "");
+    assert_int_equal(change_now(stores, "b/two", FSH_CHANGE_LABEL, "y"), FSH_VERDICT_DONE);
+    assert_int_equal(change_now(stores, "b/two", FSH_CHANGE_LABEL, "second"), FSH_VERDICT_DONE);
+    assert_string_equal(list(stores, "b/"), "b/one 1 ;b/two 1 second;");
+    assert_string_equal(list(stores, ""), "b 1 ;b/one 1 ;b/two 1 second;c/one 1 ;");
+    assert_string_equal(list(stores, "d"), "");
+    assert_int_equal(stores->secrets->ops->list(stores->secrets, "b/", list_one, &listed, NULL),
+                     FRESHET_EBUSY);
+    assert_string_equal(listed.text, "b/one 1 ;");
+    /* Neither does a refresh touch it, nor does it touch what a refresh needs. */
+    assert_int_equal(change_now(stores, "b/two", FSH_CHANGE_SIGN_OUT, NULL), FSH_VERDICT_DONE);
+    assert_string_equal(list(stores, "b/t"), "b/two 3 second;");
+    assert_true(hands_out(stores->secrets, "b/one", "one"));
+}
+
+static void only_what_is_over_is_removed(void **state)
+{
+    struct stores *stores = *state;
+
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_REMOVE, NULL), FSH_VERDICT_DONE);
+    sign_in(stores->secrets, "ann", "ann-refresh", "device");
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_LABEL, "x"), FSH_VERDICT_DONE);
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_REMOVE, NULL), FSH_VERDICT_STALE);
+    assert_true(hands_out(stores->secrets, "ann", "ann-refresh"));
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_SIGN_OUT, NULL), FSH_VERDICT_DONE);
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_REMOVE, NULL), FSH_VERDICT_DONE);
+    assert_string_equal(list(stores, ""), "");
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_LABEL, "x"), FSH_VERDICT_STALE);
+    assert_string_equal(list(stores, ""), "");
+}
+
+/* A sign-in is under way, here or elsewhere. */
+static void what_is_about_to_live_is_not_removed(void **state)
+{
+    struct stores *stores = *state;
+    struct fsh_store_op op = change("ann", FSH_CHANGE_LEASE, 2, NULL);
+
+    op.change.purpose = FSH_PURPOSE_SIGN_IN;
+    submit(stores->secrets, &op);
+    assert_int_equal(op.verdict, FSH_VERDICT_DONE);
+    assert_int_equal(change_now(stores, "ann", FSH_CHANGE_REMOVE, NULL), FSH_VERDICT_BUSY);
+    op = change("ann", FSH_CHANGE_REMOVE, 1, NULL);
+    op.now.boot = 2; /* its holder went down with the machine */
+    submit(stores->secrets, &op);
+    assert_int_equal(op.verdict, FSH_VERDICT_DONE);
+}
+
+/* ---- session keys ---------------------------------------------------------------------------- */
+
+static const unsigned char one_key[FSH_SESSION_KEY] = {1, 2, 3};
+static const unsigned char other_key[FSH_SESSION_KEY] = {1, 2, 4};
+
+/* Signs in with a device's keys besides. */
+static void sign_in_keyed(struct stores *stores, const char *session)
+{
+    struct fsh_store_op op = change(session, FSH_CHANGE_LEASE, 1, NULL);
+
+    op.session_key = one_key;
+    op.change.purpose = FSH_PURPOSE_SIGN_IN;
+    submit(stores->secrets, &op);
+    assert_int_equal(op.verdict, FSH_VERDICT_DONE);
+    op = change(session, FSH_CHANGE_COMMIT, 1, &op.record);
+    op.session_key = one_key;
+    op.change.purpose = FSH_PURPOSE_SIGN_IN;
+    op.change.refreshable = true;
+    op.kept.refresh_token = secret("refresh");
+    op.kept.device_key = secret("device");
+    op.kept.device_group_key = secret("group");
+    submit(stores->secrets, &op);
+    assert_int_equal(op.status, FRESHET_OK);
+    assert_int_equal(op.verdict, FSH_VERDICT_DONE);
+    fsh_store_kept_done(&op.kept);
+}
+
+static int lease_keyed(struct stores *stores, const char *session, const unsigned char *session_key)
+{
+    struct fsh_record record = look(stores->secrets, session);
+    struct fsh_store_op op = change(session, FSH_CHANGE_LEASE, 1, &record);
+
+    op.session_key = session_key;
+    op.change.purpose = FSH_PURPOSE_REFRESH;
+    submit(stores->secrets, &op);
+    if (op.status == FRESHET_OK)
+        assert_string_equal(fsh_base_secret_reveal(&op.kept.refresh_token), "refresh");
+    else
+        assert_true(op.why[0] != '\0' && fsh_base_secret_empty(&op.kept.refresh_token));
+    fsh_store_kept_done(&op.kept);
+    return op.status;
+}
+
+static void secrets_need_the_session_key_they_came_with(void **state)
+{
+    struct stores *stores = *state;
+    struct fsh_record before;
+    struct fsh_record after;
+    struct fsh_store_op op;
+
+    sign_in_keyed(stores, "ann");
+    before = look(stores->secrets, "ann");
+    assert_int_equal(lease_keyed(stores, "ann", NULL), FRESHET_ESTORE);
+    assert_int_equal(lease_keyed(stores, "ann", other_key), FRESHET_ESTORE);
+    after = look(stores->secrets, "ann");
+    assert_memory_equal(&before, &after, sizeof(before));
+    /* An end keeps the device's keys, so it needs them. */
+    op = change("ann", FSH_CHANGE_END, 1, &before);
+    op.session_key = other_key;
+    submit(stores->secrets, &op);
+    assert_int_equal(op.status, FRESHET_ESTORE);
+    assert_int_equal(lease_keyed(stores, "ann", one_key), FRESHET_OK);
+    /* A sign-out wins, with or without. */
+    op = change("ann", FSH_CHANGE_SIGN_OUT, 1, &before);
+    submit(stores->secrets, &op);
+    assert_int_equal(op.status, FRESHET_OK);
+    assert_int_equal(look(stores->secrets, "ann").phase, FSH_PHASE_SIGNED_OUT);
+}
+
+static struct fsh_token *get_keyed(struct stores *stores, const unsigned char *session_key)
+{
+    struct fsh_cache_op op = {.session = "ann", .session_key = session_key, .kind = FSH_CACHE_GET};
+
+    use(stores->tokens, &op);
+    assert_int_equal(op.status, FRESHET_OK);
+    return op.token;
+}
+
+static void a_token_needs_the_session_key_it_came_with(void **state)
+{
+    struct stores *stores = *state;
+    struct fsh_cache_op bob = {.session = "bob", .kind = FSH_CACHE_GET};
+    struct fsh_cache_op op = {.session = "ann", .session_key = one_key, .kind = FSH_CACHE_PUT};
+    struct fsh_token *token;
+
+    put(stores->tokens, "bob", 3);
+    use(stores->tokens, &bob);
+    op.token = bob.token;
+    use(stores->tokens, &op);
+    assert_int_equal(op.status, FRESHET_OK);
+    fsh_token_unref(op.token);
+    assert_null(get_keyed(stores, NULL));
+    assert_null(get_keyed(stores, other_key));
+    token = get_keyed(stores, one_key);
+    assert_non_null(token);
+    assert_int_equal(token->generation, 3);
+    fsh_token_unref(token);
+}
+
 /* ---- tokens -------------------------------------------------------------------------------- */
 
 static void drop(struct fsh_token_cache *cache, const char *session, uint64_t generation)
@@ -299,6 +501,11 @@ int main(void)
         EACH(each_change_moves_its_secrets),
         EACH(a_sign_in_without_a_refresh_token_removes_the_old),
         EACH(operations_of_a_session_end_in_their_order),
+        EACH(labels_stand_beside_their_records),
+        EACH(only_what_is_over_is_removed),
+        EACH(what_is_about_to_live_is_not_removed),
+        EACH(secrets_need_the_session_key_they_came_with),
+        EACH(a_token_needs_the_session_key_it_came_with),
         EACH(a_token_comes_back_whole),
         EACH(the_cache_never_goes_back),
     };

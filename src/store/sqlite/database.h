@@ -22,7 +22,7 @@
 /* Pages in the write-ahead log at which it is brought into the database. */
 #define FSH_SQLITE_WAL_PAGES 1000
 
-enum { FSH_SQLITE_STATEMENTS = 9 };
+enum { FSH_SQLITE_STATEMENTS = 14 };
 
 /* What is in a file of one kind. */
 struct fsh_sqlite_schema {

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/file.h"
+#include "store/sqlite/sql.h"
 
 #include <errno.h>
 #include <freshet/status.h>
@@ -110,28 +111,42 @@ static int check_pages(const struct look *look)
     return status;
 }
 
-static int count_uses(const struct look *look, const char *table)
+static void add_use(struct fsh_sqlite_examined *examined, const char *key, uint64_t records)
 {
-    struct fsh_sqlite_examined *examined = look->examined;
+    struct fsh_sqlite_use *use = examined->uses;
+    struct fsh_sqlite_use *end = use + examined->use_count;
+
+    while (use < end && strcmp(use->key, key) != 0)
+        use++;
+    if (use == end && examined->use_count == FSH_SQLITE_USES_MAX)
+        return;
+    if (use == end) {
+        examined->use_count++;
+        use->records = 0;
+        (void)snprintf(use->key, sizeof(use->key), "%s", key);
+    }
+    use->records += records;
+}
+
+/* Adds what a table's rows are sealed with; *ret_rows is how many there are. */
+static int count_uses(const struct look *look, const char *table, uint64_t *ret_rows)
+{
     char sql[96];
     sqlite3_stmt *statement;
     int status;
     int code = SQLITE_DONE;
 
+    *ret_rows = 0;
     (void)snprintf(sql, sizeof(sql), "SELECT ifnull(key, ''), count(*) FROM %s GROUP BY 1", table);
     statement = ask(look, sql, &status);
     while (status == FRESHET_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         const char *key = (const char *)sqlite3_column_text(statement, 0);
-        uint64_t records = (uint64_t)sqlite3_column_int64(statement, 1);
-        struct fsh_sqlite_use *use = &examined->uses[examined->use_count];
+        uint64_t rows = (uint64_t)sqlite3_column_int64(statement, 1);
 
-        examined->records += records;
+        *ret_rows += rows;
         /* What has ended keeps its record, and nothing that is sealed. */
-        if (!key || key[0] == '\0' || examined->use_count == FSH_SQLITE_USES_MAX)
-            continue;
-        (void)snprintf(use->key, sizeof(use->key), "%s", key);
-        use->records = records;
-        examined->use_count++;
+        if (key && key[0] != '\0')
+            add_use(look->examined, key, rows);
     }
     if (status == FRESHET_OK && code != SQLITE_DONE)
         status = failed(look);
@@ -141,14 +156,17 @@ static int count_uses(const struct look *look, const char *table)
 
 static int look_inside(const struct look *look)
 {
-    const char *table = look->schema == &fsh_sqlite_secrets_schema ? "session" : "token";
+    bool secrets = look->schema == &fsh_sqlite_secrets_schema;
+    uint64_t labels;
     int status = check_schema(look);
 
     if (status == FRESHET_OK)
         status = check_pages(look);
     /* Below version 1 the file is empty. */
     if (status == FRESHET_OK && look->examined->version > 0)
-        status = count_uses(look, table);
+        status = count_uses(look, secrets ? "session" : "token", &look->examined->records);
+    if (status == FRESHET_OK && secrets && look->examined->version >= FSH_SQLITE_LABELS_SINCE)
+        status = count_uses(look, "label", &labels);
     return status;
 }
 

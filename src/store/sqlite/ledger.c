@@ -79,6 +79,28 @@ void fsh_sqlite_notes_add(struct fsh_sqlite_notes *notes, const char *session,
     (void)pthread_mutex_unlock(&notes->lock);
 }
 
+int fsh_sqlite_notes_drop(struct fsh_sqlite_notes *notes, struct fsh_sqlite *db,
+                          const char *session)
+{
+    sqlite3_stmt *drop = fsh_sqlite_statement(db, FSH_SQL_NOTES_DROP);
+    struct fsh_sqlite_note *note;
+    struct fsh_sqlite_note *next;
+
+    (void)pthread_mutex_lock(&notes->lock);
+    for (note = TAILQ_FIRST(&notes->waiting); note; note = next) {
+        next = TAILQ_NEXT(note, in_list);
+        if (strcmp(note->session, session) != 0)
+            continue;
+        TAILQ_REMOVE(&notes->waiting, note, in_list);
+        notes->count--;
+        free(note);
+    }
+    (void)pthread_mutex_unlock(&notes->lock);
+    if (drop)
+        (void)sqlite3_bind_text(drop, 1, session, -1, SQLITE_STATIC);
+    return fsh_sqlite_run(db, drop);
+}
+
 bool fsh_sqlite_notes_waiting(struct fsh_sqlite_notes *notes)
 {
     bool waiting;

@@ -30,6 +30,10 @@ void fsh_sqlite_notes_done(struct fsh_sqlite_notes *notes);
 void fsh_sqlite_notes_add(struct fsh_sqlite_notes *notes, const char *session,
                           const struct fsh_note_row *row);
 
+/* Drops those of a session, kept and waiting, in the transaction under way. */
+int fsh_sqlite_notes_drop(struct fsh_sqlite_notes *notes, struct fsh_sqlite *db,
+                          const char *session);
+
 bool fsh_sqlite_notes_waiting(struct fsh_sqlite_notes *notes);
 
 /* Writes what waits, in the transaction under way; then the end of that must be told. */

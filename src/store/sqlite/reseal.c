@@ -4,6 +4,7 @@
 #include "store/kept.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/file.h"
+#include "store/sqlite/label.h"
 #include "store/sqlite/sqlite.h"
 #include "store/tend.h"
 
@@ -13,27 +14,47 @@
 #include <string.h>
 #include <time.h>
 
-/* What there is to know of a kind of file. */
-struct kind {
-    const struct fsh_sqlite_schema *schema;
+/* What there is to know of a table of sealed records. */
+struct table {
     enum fsh_seal_purpose purpose;
-    const char *count;
     const char *next; /* name of the first after ?1 that another key than ?2 seals */
     const char *read; /* what a record is bound to, and the sealed bytes */
     const char *write;
 };
 
-static const struct kind kinds[] = {
-    {&fsh_sqlite_secrets_schema, FSH_SEAL_SECRETS,
-     "SELECT key, count(*) FROM session WHERE sealed IS NOT NULL GROUP BY key",
+/* And of a kind of file. */
+struct kind {
+    const struct fsh_sqlite_schema *schema;
+    const char *count; /* by key and table */
+    const struct table *tables;
+    size_t table_count;
+};
+
+static const struct table secrets_tables[] = {
+    {FSH_SEAL_SECRETS,
      "SELECT name FROM session WHERE name > ?1 AND sealed IS NOT NULL AND key IS NOT ?2 ORDER BY "
      "name LIMIT 1",
      "SELECT key, sealed, record FROM session WHERE name=?1",
      "UPDATE session SET sealed=?2, key=?3 WHERE name=?1"},
-    {&fsh_sqlite_tokens_schema, FSH_SEAL_TOKEN, "SELECT key, count(*) FROM token GROUP BY key",
-     "SELECT name FROM token WHERE name > ?1 AND key IS NOT ?2 ORDER BY name LIMIT 1",
-     "SELECT key, sealed, incarnation, generation FROM token WHERE name=?1",
-     "UPDATE token SET sealed=?2, key=?3 WHERE name=?1"},
+    {FSH_SEAL_LABEL,
+     "SELECT name FROM label WHERE name > ?1 AND key IS NOT ?2 ORDER BY name LIMIT 1",
+     "SELECT key, sealed FROM label WHERE name=?1",
+     "UPDATE label SET sealed=?2, key=?3 WHERE name=?1"},
+};
+
+static const struct table tokens_table = {
+    FSH_SEAL_TOKEN,
+    "SELECT name FROM token WHERE name > ?1 AND key IS NOT ?2 ORDER BY name LIMIT 1",
+    "SELECT key, sealed, incarnation, generation FROM token WHERE name=?1",
+    "UPDATE token SET sealed=?2, key=?3 WHERE name=?1",
+};
+
+static const struct kind kinds[] = {
+    {&fsh_sqlite_secrets_schema,
+     "SELECT key, count(*) FROM session WHERE sealed IS NOT NULL GROUP BY key UNION ALL "
+     "SELECT key, count(*) FROM label GROUP BY key",
+     secrets_tables, sizeof(secrets_tables) / sizeof(secrets_tables[0])},
+    {&fsh_sqlite_tokens_schema, "SELECT key, count(*) FROM token GROUP BY key", &tokens_table, 1},
 };
 
 struct fsh_tend {
@@ -120,9 +141,10 @@ void fsh_tend_unlock(struct fsh_tend *tend)
 
 /* ---- sealing anew ---------------------------------------------------------------------------- */
 
-/* One round over the records. */
+/* One round over the records of a table. */
 struct round {
     struct fsh_tend *tend;
+    const struct table *table;
     struct fsh_keyring *keyring;
     struct fsh_reseals *reseals;
     char name[FSH_NAME_MAX + 1]; /* of the record at hand; "" before the first */
@@ -132,7 +154,7 @@ struct round {
 /* Finds the next, without a lock. */
 static int find_next(struct round *round)
 {
-    sqlite3_stmt *next = prepare(round->tend, round->tend->kind->next);
+    sqlite3_stmt *next = prepare(round->tend, round->table->next);
     char sealing[FSH_KEY_ID_TEXT];
     int code = SQLITE_ERROR;
     int status = FRESHET_OK;
@@ -193,9 +215,31 @@ static int reseal_token(const struct round *round, struct row *row)
                       &row->anew, &row->len, row->why, sizeof(row->why));
 }
 
+static int reseal_label(const struct round *round, struct row *row)
+{
+    const unsigned char *sealed = sqlite3_column_blob(row->read, 1);
+
+    return fsh_sqlite_label_reseal(round->keyring, round->name, sealed,
+                                   (size_t)sqlite3_column_bytes(row->read, 1), &row->anew,
+                                   &row->len, row->why, sizeof(row->why));
+}
+
+static int reseal_any(const struct round *round, struct row *row)
+{
+    switch (round->table->purpose) {
+    case FSH_SEAL_SECRETS:
+        return reseal_secrets(round, row);
+    case FSH_SEAL_TOKEN:
+        return reseal_token(round, row);
+    case FSH_SEAL_LABEL:
+        break;
+    }
+    return reseal_label(round, row);
+}
+
 static int write_back(const struct round *round, const unsigned char *sealed, size_t len)
 {
-    sqlite3_stmt *write = prepare(round->tend, round->tend->kind->write);
+    sqlite3_stmt *write = prepare(round->tend, round->table->write);
     char key[FSH_KEY_ID_TEXT] = "";
     int status;
 
@@ -228,8 +272,7 @@ static int reseal_row(struct round *round, sqlite3_stmt *read)
     fsh_keyring_sealing(round->keyring, sealing);
     if (sqlite3_column_type(read, 1) == SQLITE_NULL || (key && strcmp(key, sealing) == 0))
         return FRESHET_OK; /* somebody was first */
-    status = round->tend->kind->purpose == FSH_SEAL_SECRETS ? reseal_secrets(round, &row)
-                                                            : reseal_token(round, &row);
+    status = reseal_any(round, &row);
     if (status == FRESHET_OK) {
         status = write_back(round, row.anew, row.len);
         round->reseals->done += status == FRESHET_OK;
@@ -243,7 +286,7 @@ static int reseal_row(struct round *round, sqlite3_stmt *read)
 
 static int reseal_in_lock(struct round *round)
 {
-    sqlite3_stmt *read = prepare(round->tend, round->tend->kind->read);
+    sqlite3_stmt *read = prepare(round->tend, round->table->read);
     int code = SQLITE_ERROR;
     int status = FRESHET_OK;
 
@@ -291,22 +334,38 @@ static void let_others(int64_t since)
     (void)nanosleep(&pause, NULL);
 }
 
+static int go_round(struct round *round, void (*told)(void *data), void *data)
+{
+    int status = find_next(round);
+
+    while (status == FRESHET_OK && !round->over) {
+        int64_t since = nanoseconds();
+
+        status = reseal_one(round);
+        if (status == FRESHET_OK) {
+            told(data);
+            let_others(since);
+            status = find_next(round);
+        }
+    }
+    return status;
+}
+
 int fsh_tend_reseal(struct fsh_tend *tend, struct fsh_keyring *keyring, void (*told)(void *data),
                     void *data, struct fsh_reseals *ret_reseals, struct freshet_error *error)
 {
     struct fsh_reseals reseals = {0};
-    struct round round = {.tend = tend, .keyring = keyring, .reseals = &reseals};
-    int status = find_next(&round);
+    int status = FRESHET_OK;
 
-    while (status == FRESHET_OK && !round.over) {
-        int64_t since = nanoseconds();
+    for (size_t i = 0; status == FRESHET_OK && i < tend->kind->table_count; i++) {
+        struct round round = {
+            .tend = tend,
+            .table = &tend->kind->tables[i],
+            .keyring = keyring,
+            .reseals = &reseals,
+        };
 
-        status = reseal_one(&round);
-        if (status == FRESHET_OK) {
-            told(data);
-            let_others(since);
-            status = find_next(&round);
-        }
+        status = go_round(&round, told, data);
     }
     if (status != FRESHET_OK)
         return failed(tend, status, error);

@@ -10,6 +10,9 @@ static const char *const secrets_steps[] = {
     "CREATE TABLE ledger(session TEXT NOT NULL, number INTEGER NOT NULL, writer INTEGER NOT NULL, "
     "entry INTEGER NOT NULL, at INTEGER NOT NULL, name TEXT NOT NULL, status INTEGER NOT NULL, "
     "value INTEGER NOT NULL, times INTEGER NOT NULL, PRIMARY KEY(session, number)) WITHOUT ROWID",
+    /* A table of its own: a refresh does not carry it along. */
+    "CREATE TABLE label(name TEXT NOT NULL PRIMARY KEY, sealed BLOB NOT NULL, key TEXT) "
+    "WITHOUT ROWID",
 };
 
 static const char *const secrets_sql[] = {
@@ -28,7 +31,19 @@ static const char *const secrets_sql[] = {
                             "(SELECT max(number) FROM ledger WHERE session=?1) - 64",
     [FSH_SQL_NOTES_READ] = "SELECT writer, entry, at, name, status, value, times FROM ledger WHERE "
                            "session=?1 ORDER BY number DESC LIMIT ?2",
+    [FSH_SQL_LABEL_WRITE] =
+        "INSERT INTO label(name, sealed, key) VALUES(?1, ?2, ?3) "
+        "ON CONFLICT(name) DO UPDATE SET sealed=excluded.sealed, key=excluded.key",
+    [FSH_SQL_LABELS] = "SELECT session.name, record, label.sealed FROM session LEFT JOIN label "
+                       "ON label.name=session.name WHERE session.name >= ?1 AND session.name < ?2 "
+                       "ORDER BY session.name",
+    [FSH_SQL_SESSION_DROP] = "DELETE FROM session WHERE name=?1",
+    [FSH_SQL_LABEL_DROP] = "DELETE FROM label WHERE name=?1",
+    [FSH_SQL_NOTES_DROP] = "DELETE FROM ledger WHERE session=?1",
 };
+
+_Static_assert(sizeof(secrets_sql) / sizeof(secrets_sql[0]) == FSH_SQLITE_STATEMENTS,
+               "a connection has room for them all");
 
 static const char *const tokens_steps[] = {
     "CREATE TABLE token(name TEXT NOT NULL PRIMARY KEY, incarnation INTEGER NOT NULL, generation "

@@ -6,6 +6,7 @@
 #include "store/keyring.h"
 #include "store/sqlite/checkpoint.h"
 #include "store/sqlite/file.h"
+#include "store/sqlite/label.h"
 #include "store/sqlite/ledger.h"
 #include "store/sqlite/sql.h"
 #include "store/sqlite/sqlite.h"
@@ -108,21 +109,25 @@ static int write_all(struct secrets *secrets, int64_t row, struct fsh_store_op *
     return status;
 }
 
-/* Whether the change needs anything of what is sealed: not when all of it goes, is replaced, or
- * stays as it is. So who lost the keys can sign in again. */
-static bool needs_sealed(const struct fsh_store_op *op, sqlite3_stmt *read)
+static int drop_row(struct secrets *secrets, unsigned number, const char *session)
 {
-    bool device = sqlite3_column_int(read, 3) != 0;
-    bool refresh = op->change.purpose == FSH_PURPOSE_REFRESH;
+    sqlite3_stmt *drop = fsh_sqlite_statement(secrets->db, number);
 
-    if (!fsh_kept_concerns(op->change.kind))
-        return false;
-    if (op->change.kind == FSH_CHANGE_LEASE)
-        return refresh || device;
-    if (op->change.kind != FSH_CHANGE_COMMIT)
-        return device;
-    return (refresh && fsh_base_secret_empty(&op->kept.refresh_token)) ||
-           (device && fsh_base_secret_empty(&op->kept.device_key));
+    if (drop)
+        (void)sqlite3_bind_text(drop, 1, session, -1, SQLITE_STATIC);
+    return fsh_sqlite_run(secrets->db, drop);
+}
+
+/* The pages that become free are overwritten (secure_delete). */
+static int remove_all(struct secrets *secrets, const struct fsh_store_op *op)
+{
+    int status = drop_row(secrets, FSH_SQL_SESSION_DROP, op->session);
+
+    if (status == FRESHET_OK)
+        status = drop_row(secrets, FSH_SQL_LABEL_DROP, op->session);
+    if (status == FRESHET_OK)
+        status = fsh_sqlite_notes_drop(&secrets->notes, secrets->db, op->session);
+    return status;
 }
 
 /* What the change took effect on is written; `read` stands at the row, or is NULL without one. */
@@ -134,7 +139,7 @@ static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3
     int64_t row = read ? sqlite3_column_int64(read, 2) : 0;
     int status = FRESHET_OK;
 
-    if (read && needs_sealed(op, read))
+    if (read && fsh_kept_needed(op, sqlite3_column_int(read, 3) != 0))
         status = unseal(secrets, op, read, before, &kept);
     /* Who signs out wants the secrets gone, readable or not (rule 10). */
     if (status != FRESHET_OK && kind != FSH_CHANGE_SIGN_OUT) {
@@ -153,6 +158,20 @@ static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3
     }
     fsh_store_kept_done(&kept);
     return op->status == FRESHET_OK ? status : FRESHET_OK;
+}
+
+static int carry_out(struct secrets *secrets, struct fsh_store_op *op, sqlite3_stmt *read,
+                     const struct fsh_record *before)
+{
+    if (op->change.kind == FSH_CHANGE_READ)
+        return FRESHET_OK;
+    if (op->change.kind == FSH_CHANGE_LABEL)
+        return fsh_sqlite_label_put(secrets->db, secrets->keyring, op);
+    if (op->change.kind != FSH_CHANGE_REMOVE)
+        return take_effect(secrets, op, read, before);
+    if (read)
+        (void)sqlite3_reset(read);
+    return remove_all(secrets, op);
 }
 
 /* A status other than FRESHET_OK is of the whole transaction; the operation's own is in it. */
@@ -180,8 +199,8 @@ static int apply(struct secrets *secrets, struct fsh_store_op *op)
     op->record = before;
     op->verdict = fsh_core_record_apply(&op->record, &op->change, op->now);
     op->unresolved_ms = fsh_core_record_unresolved_ms(&op->record, op->change.attempt, op->now);
-    if (op->verdict == FSH_VERDICT_DONE && op->change.kind != FSH_CHANGE_READ)
-        status = take_effect(secrets, op, code == SQLITE_ROW ? read : NULL, &before);
+    if (op->verdict == FSH_VERDICT_DONE)
+        status = carry_out(secrets, op, code == SQLITE_ROW ? read : NULL, &before);
     (void)sqlite3_reset(read);
     return status;
 }
@@ -294,6 +313,22 @@ static int read_notes(struct fsh_secret_store *store, const char *session,
     return status;
 }
 
+/* Likewise. */
+static int list(struct fsh_secret_store *store, const char *prefix,
+                int (*each)(void *data, const struct fsh_stored *session), void *data,
+                struct freshet_error *error)
+{
+    struct fsh_sqlite *db;
+    int status =
+        fsh_sqlite_open(own(store)->db->path, &fsh_sqlite_secrets_schema, false, &db, error);
+
+    if (status != FRESHET_OK)
+        return status;
+    status = fsh_sqlite_labels_list(db, own(store)->keyring, prefix, each, data, error);
+    fsh_sqlite_close(db);
+    return status;
+}
+
 static void close_store(struct fsh_secret_store *store)
 {
     struct secrets *secrets = own(store);
@@ -309,7 +344,7 @@ static void close_store(struct fsh_secret_store *store)
 int fsh_store_sqlite_secrets(const char *path, struct fsh_keyring *keyring,
                              struct fsh_secret_store **ret_store, struct freshet_error *error)
 {
-    static const struct fsh_secret_store_ops ops = {submit, close_store, note, read_notes};
+    static const struct fsh_secret_store_ops ops = {submit, close_store, note, read_notes, list};
     struct secrets *secrets = calloc(1, sizeof(*secrets));
     struct fsh_sqlite_duty duty = {secrets, group, idle};
     int status;

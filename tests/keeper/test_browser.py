@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Browsers and their gateway at browser.sock, by HTTP: what a restart, a flood, a forger and a
+stranger get. What each operation answers is test_api.py's."""
+import base64
+import os
+
+from harness import (PASSWORD, STRANGER_GID, STRANGER_UID, UnixConnection, as_user, check, equal,
+                     run_cases, wait_for)
+
+ORIGIN = "https://app.example.com"
+WRITES = {"Origin": ORIGIN, "X-Freshet-CSRF": "1"}
+SAFE = {"X-Original-Method": "GET"}
+NAME = "__Host-freshet"
+
+
+def keeper_of(lab, sessions=None, **browser):
+    return lab.keeper(sessions, browser={"origin": ORIGIN, **browser},
+                      keeper={"gateway_group": str(STRANGER_GID)})
+
+
+def ask_to_sign_in(keeper, username="svc-demo", password=PASSWORD, **headers):
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return keeper.browse("POST", "/freshet/sign-in", {"username": username, "password": password},
+                         {**WRITES, **headers})
+
+
+def sign_in(keeper, username="svc-demo", **headers):
+    answer = ask_to_sign_in(keeper, username, **headers)
+    equal(answer.status, 200, repr(answer))
+    return answer.headers["Set-Cookie"].partition(";")[0]
+
+
+def authz(keeper, cookie, **headers):
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return keeper.browse("GET", "/authz", None, {"Cookie": cookie, **SAFE, **headers})
+
+
+def write(keeper, method, path, cookie, body=None):
+    return keeper.browse(method, path, body, {"Cookie": cookie, **WRITES})
+
+
+def a_kill_keeps_every_session(lab):
+    with keeper_of(lab) as keeper:
+        cookies = [sign_in(keeper, f"load-{i}") for i in range(20)]
+        gone = sign_in(keeper, "load-20")
+        equal(write(keeper, "POST", "/freshet/sign-out", gone).status, 204)
+        chooses = sign_in(keeper, "svc-two")
+        equal(write(keeper, "PUT", "/freshet/partner", chooses, {"partner": "fd1"}).status, 200)
+        tokens = [authz(keeper, cookie).headers["Authorization"] for cookie in cookies]
+        before = lab.platform.counters()
+        keeper.kill()
+        keeper.start()
+        for cookie, token in zip(cookies, tokens):
+            answer = authz(keeper, cookie)
+            equal((answer.status, answer.headers["Authorization"]), (200, token))
+        equal(authz(keeper, gone).status, 401)
+        equal(authz(keeper, chooses).headers["X-Preferred-Partner-Id"], "fd1")
+        after = lab.platform.counters()
+        equal((after["sign_ins"], after["refreshes"]), (before["sign_ins"], before["refreshes"]))
+        equal(write(keeper, "POST", "/freshet/sign-out", cookies[0]).status, 204)
+        keeper.kill()
+        keeper.start()
+        equal(authz(keeper, cookies[0]).status, 401)
+        equal(authz(keeper, cookies[1]).status, 200)
+
+
+def forgers_get_nothing(lab):
+    with keeper_of(lab) as keeper:
+        cookie = sign_in(keeper)
+        value = cookie.partition("=")[2]
+        equal(authz(keeper, "a=b; " + cookie).status, 200)
+        zero = base64.urlsafe_b64encode(bytes(48)).decode()
+        for forged in ("", NAME, NAME + "=", cookie[:-1], cookie + "A", NAME + "=" + zero,
+                       f"{NAME}={value.swapcase()}", f"{cookie}; {cookie}", f'{NAME}="{value}"',
+                       f"x={'a' * 8192}; {cookie}", "freshet-dev=" + value):
+            equal(authz(keeper, forged).status, 401, forged[:100])
+        # Two headers, which http.client's dictionaries do not give.
+        connection = UnixConnection(keeper.browser)
+        connection.putrequest("GET", "/authz")
+        for _ in range(2):
+            connection.putheader("Cookie", cookie)
+        connection.putheader("X-Original-Method", "GET")
+        connection.endheaders()
+        equal(connection.getresponse().status, 401)
+        connection.close()
+        equal(authz(keeper, cookie).status, 200)
+
+
+def guessers_are_slowed(lab):
+    with keeper_of(lab) as keeper:
+        statuses = [ask_to_sign_in(keeper, password="wrong").status for _ in range(12)]
+        equal(statuses, [401] * 10 + [429] * 2)
+        limited = ask_to_sign_in(keeper)
+        equal((limited.status, limited.code), (429, "FRESHET_ERATE"))
+        check(0 < int(limited.headers["Retry-After"]) <= 60, repr(limited))
+        sign_in(keeper, "load-1")
+        before = lab.platform.counter("sign_ins")
+        statuses = [ask_to_sign_in(keeper, f"nobody-{i}", X_Forwarded_For=f"10.0.0.{i}, 192.0.2.7")
+                    .status for i in range(70)]
+        check(statuses.count(429) > 5 and statuses[:59] == [401] * 59, repr(statuses))
+        equal(lab.platform.counter("sign_ins"), before)
+        sign_in(keeper, "load-1", X_Forwarded_For="192.0.2.8")
+
+
+def idle_sessions_end_by_themselves(lab):
+    with keeper_of(lab, idle_timeout="2s") as keeper:
+        cookie = sign_in(keeper)
+        look = {"Cookie": cookie}
+        equal(keeper.browse("GET", "/freshet/session", None, look).status, 200)
+        # To look is no use; and its rows go, too.
+        wait_for(lambda: keeper.browse("GET", "/freshet/session", None, look).status == 401, "its end")
+        wait_for(lambda: "browser-timed-out" in keeper.log(), "the line")
+        equal(authz(keeper, cookie).status, 401)
+
+
+def used_sessions_end_absolutely(lab):
+    with keeper_of(lab, idle_timeout="1s", absolute_timeout="3s") as keeper:
+        cookie = sign_in(keeper)
+        equal(authz(keeper, cookie).status, 200)
+        wait_for(lambda: authz(keeper, cookie).status == 401, "its end")
+        check("absolute timeout" in keeper.log(), keeper.log())
+
+
+def a_client_that_goes_leaves_no_session(lab):
+    with keeper_of(lab) as keeper:
+        lab.platform.fault("latency", match="/auth", count=1, ms=500)
+        before = lab.platform.counters()
+        connection = UnixConnection(keeper.browser)
+        connection.request("POST", "/freshet/sign-in",
+                           f'{{"username": "load-9", "password": "{PASSWORD}"}}', WRITES)
+        wait_for(lambda: lab.platform.counter("faults") > before["faults"], "the platform has it")
+        connection.close()
+        wait_for(lambda: lab.platform.counter("sign_ins") > before["sign_ins"], "the grant")
+        cookie = sign_in(keeper, "load-9")
+        sessions = keeper.browse("GET", "/freshet/sessions", None, {"Cookie": cookie}).json["sessions"]
+        equal([session["current"] for session in sessions], [True])
+
+
+def strangers_need_grants(lab):
+    """Cookies are anybody's who has them; services are the peer's who is granted them."""
+    sessions = {"granted": lab.service(allow=f"uid:{STRANGER_UID} read"),
+                "reported": lab.service(allow=f"gid:{STRANGER_GID} read report"),
+                "other": lab.service()}
+    with keeper_of(lab, sessions) as keeper:
+        def gateway(method, path, **headers):
+            headers = {name.replace("_", "-"): value for name, value in headers.items()}
+            return as_user(lambda: keeper.browse(method, path, None, {**SAFE, **headers}).status)
+
+        cookie = sign_in(keeper)
+        equal(gateway("GET", "/authz", Cookie=cookie), 200)
+        for name, read, report in (("granted", 200, 403), ("reported", 200, 204), ("other", 403, 403),
+                                   ("nothing", 403, 403)):
+            equal(gateway("GET", "/authz", X_Freshet_Service=name), read, name)
+            equal(gateway("POST", "/authz/unauthorized", X_Freshet_Service=name,
+                          X_Freshet_Generation="999"), report, name)
+        # A cookie does not help to a service, nor the other way round.
+        equal(gateway("GET", "/authz", Cookie=cookie, X_Freshet_Service="other"), 403)
+
+
+def the_audit_log_tells_no_secret(lab):
+    with keeper_of(lab) as keeper:
+        cookie = sign_in(keeper, X_Forwarded_For="192.0.2.1")
+        token = authz(keeper, cookie).headers["Authorization"].partition(" ")[2]
+        ask_to_sign_in(keeper, password="wrong-" + PASSWORD)
+        write(keeper, "POST", "/freshet/sign-out-everywhere", cookie)
+        log = keeper.log()
+        for word in ("browser-signed-in", "browser-sign-in-refused", "browser-signed-out-everywhere",
+                     "account=svc-demo", "address=192.0.2.1", "FRESHET_ECREDENTIALS"):
+            check(word in log, f"no {word} in\n{log}")
+        for secret in (PASSWORD, cookie.partition("=")[2], token):
+            check(secret not in log, log)
+
+
+def rows_of_browsers_need_their_cookie(lab):
+    """Whoever has the databases and the host's key opens no session of a browser."""
+    with keeper_of(lab) as keeper:
+        cookie = sign_in(keeper)
+        session = authz(keeper, cookie).headers["X-Freshet-Session"]
+        answer = keeper.get(f"/v1/sessions/browser%2F{session}/headers", timeout_ms=1000)
+        check(answer.status != 200 and b"Bearer" not in answer.body, repr(answer))
+        equal(authz(keeper, cookie).status, 200)
+
+
+def on_plain_http_the_cookie_has_another_name(lab):
+    with lab.keeper(browser={"origin": "http://127.0.0.1:8080"}) as keeper:
+        writes = {"Origin": "http://127.0.0.1:8080", "X-Freshet-CSRF": "1"}
+        answer = keeper.browse("POST", "/freshet/sign-in",
+                               {"username": "svc-demo", "password": PASSWORD}, writes)
+        cookie, _, attributes = answer.headers["Set-Cookie"].partition(";")
+        check(cookie.startswith("freshet-dev=") and "Secure" not in attributes, repr(answer))
+        check("HttpOnly" in attributes and "SameSite=Strict" in attributes, repr(answer))
+        equal(authz(keeper, cookie).status, 200)
+
+
+CASES = [a_kill_keeps_every_session, forgers_get_nothing, guessers_are_slowed,
+         idle_sessions_end_by_themselves, used_sessions_end_absolutely,
+         a_client_that_goes_leaves_no_session, the_audit_log_tells_no_secret,
+         rows_of_browsers_need_their_cookie, on_plain_http_the_cookie_has_another_name]
+if os.getuid() == 0:
+    CASES.append(strangers_need_grants)
+
+run_cases(CASES)
