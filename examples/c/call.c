@@ -9,6 +9,7 @@
 int main(int argc, char **argv)
 {
     struct freshet_options options = FRESHET_OPTIONS_INIT;
+    struct freshet_session_options mine = FRESHET_SESSION_OPTIONS_INIT;
     struct freshet *freshet = NULL;
     struct freshet_session *session = NULL;
     struct freshet_error error;
@@ -21,7 +22,7 @@ int main(int argc, char **argv)
     (void)curl_easy_setopt(easy, CURLOPT_URL, argv[3]);
     status = freshet_open(&options, &freshet, &error);
     if (status == FRESHET_OK)
-        status = freshet_session_open(freshet, argv[2], NULL, &session, &error);
+        status = freshet_session_open(freshet, argv[2], &mine, &session, &error);
     if (status == FRESHET_OK) /* fresh headers, one request, and a 401 told by the way */
         status = freshet_curl_perform(session, easy, NULL, NULL, &error);
     if (status != FRESHET_OK)

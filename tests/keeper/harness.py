@@ -122,8 +122,10 @@ class UnixConnection(http.client.HTTPConnection):
 def unix_socket(path, timeout=PATIENCE):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.settimeout(timeout)
+        # Waits where the backlog is full, which a socket with a timeout of Python does not.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", PATIENCE, 0))
         sock.connect(path)
+        sock.settimeout(timeout)
     except BaseException:
         sock.close()
         raise
@@ -179,6 +181,8 @@ class Child:
     """A function in a process of its own, whose result `result` waits for. As another user, when one
     is named: group ids of nobody but those given."""
 
+    living = []  # a case that fails leaves some behind: run_cases ends them
+
     def __init__(self, function, uid=None, gid=None, groups=()):
         reader, writer = os.pipe()
         self.pid = os.fork()
@@ -186,6 +190,7 @@ class Child:
             self._run(function, writer, uid, gid, groups)
         os.close(writer)
         self.reader = os.fdopen(reader, "rb")
+        Child.living.append(self)
 
     @staticmethod
     def _run(function, writer, uid, gid, groups):
@@ -207,6 +212,7 @@ class Child:
         data = self.reader.read()
         self.reader.close()
         os.waitpid(self.pid, 0)
+        Child.living.remove(self)
         check(data, "the child ended without a word")
         good, value = pickle.loads(data)
         check(good, f"in the child: {value}")
@@ -216,6 +222,7 @@ class Child:
         self.reader.close()
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        Child.living.remove(self)
 
 
 def as_user(function, uid=STRANGER_UID, gid=STRANGER_GID, groups=()):
@@ -434,6 +441,8 @@ def run_cases(cases, contract=None):
                 case(lab)
             except Exception:  # pylint: disable=broad-except
                 problems = traceback.format_exc().splitlines()
+            for child in list(Child.living):
+                child.kill()
             tap.case(case.__name__, problems)
             print(f"# {time.monotonic() - begin:.1f} s", flush=True)
     finally:

@@ -387,11 +387,13 @@ def idle_connections_do_not_shut_others_out(lab):
             child = Child(lambda data=data, tell=tell, go=go: idle_connections(
                 keeper.control, count, data, tell, go), STRANGER_UID, STRANGER_GID)
             slowest, answers = 0, 0
-            while not select.select([ready], [], [], 0)[0]:
+            while not (came := select.select([ready, child.reader], [], [], 0)[0]):
                 begin = time.monotonic()
                 serves(keeper)
                 slowest = max(slowest, time.monotonic() - begin)
                 answers += 1
+            if ready not in came:
+                child.result()  # it failed, and says why
             for _ in range(50):
                 serves(keeper)
                 equal(as_user(lambda: request(keeper.control, "GET", HEADERS).status,
