@@ -333,6 +333,7 @@ static void command_done(struct fsh_remote *remote, struct fsh_call *call,
         return;
     }
     if (brings_token(call->kind)) {
+        fsh_engine_note(remote->session, FSH_NOTE_SIGNED_IN, FRESHET_OK, 0);
         TAILQ_REMOVE(&remote->commands, call, in_list);
         fsh_engine_put_on(&remote->granted, call);
         fsh_remote_ask_cancel(remote->fetch);
@@ -410,7 +411,9 @@ void fsh_remote_answered(struct fsh_request *request, const struct fsh_reply *re
         fetch_answered(remote, &copy, reply, &problem);
     else if (copy.kind == FSH_ASK_REPORT)
         report_answered(remote, &copy, reply, &problem);
-    else
+    else if (copy.call)
         command_answered(remote, copy.call, reply, &problem);
+    else /* of a caller who has gone: what is at hand now may be something else */
+        remote->look_at = fsh_engine_now(remote->session->engine).mono;
     fsh_remote_advance(remote);
 }
