@@ -20,6 +20,7 @@
 struct fsh_guest {
     uid_t uid;
     size_t count;                  /* not those that are closing */
+    size_t held;                   /* with them */
     struct fsh_connections silent; /* the longest first */
     struct fsh_connections idle;
     UT_hash_handle hh;
@@ -51,7 +52,7 @@ static struct fsh_guest *guest_of(struct fsh_server *server, uid_t uid)
 
 static void guest_left(struct fsh_server *server, struct fsh_guest *guest)
 {
-    if (guest->count > 0)
+    if (guest->held > 0)
         return;
     HASH_DEL(server->guests, guest);
     free(guest);
@@ -71,7 +72,7 @@ static bool displace(struct fsh_guest *guest)
     return true;
 }
 
-bool fsh_connection_displace_any(struct fsh_server *server)
+static bool displace_any(struct fsh_server *server)
 {
     struct fsh_guest *most = NULL;
 
@@ -92,7 +93,7 @@ static bool admit(struct fsh_server *server, struct fsh_guest *guest, bool trust
     if (guest->count >= FSH_SERVER_SHARE)
         return displace(guest);
     if (server->counts.connections >= places)
-        return fsh_connection_displace_any(server);
+        return displace_any(server);
     return true;
 }
 
@@ -206,7 +207,7 @@ void fsh_connection_resume(struct fsh_connection *connection)
     fsh_main_loop_unwatch(server->loop, &connection->hang_up);
     MHD_resume_connection(connection->mhd);
     /* It has no descriptor of its own that would tell the loop. */
-    fsh_main_loop_alarm(server->loop, &server->doors[connection->door].again, 0);
+    fsh_main_loop_alarm(server->loop, &connection->gate->again, 0);
 }
 
 void fsh_connection_gone(struct fsh_connection *connection)
@@ -225,9 +226,9 @@ void fsh_connection_gone(struct fsh_connection *connection)
 
 /* ---- connections ------------------------------------------------------------------------- */
 
-struct fsh_connection *fsh_connection_new(struct fsh_server *server, enum fsh_door door, int fd,
-                                          struct fsh_peer *peer)
+struct fsh_connection *fsh_connection_new(struct fsh_gate *gate, int fd, struct fsh_peer *peer)
 {
+    struct fsh_server *server = gate->server;
     struct fsh_guest *guest = guest_of(server, peer->uid);
     struct fsh_connection *connection = NULL;
 
@@ -239,12 +240,13 @@ struct fsh_connection *fsh_connection_new(struct fsh_server *server, enum fsh_do
         return NULL;
     }
     connection->server = server;
-    connection->door = door;
+    connection->gate = gate;
     connection->hang_up.fd = fd;
     connection->peer = *peer;
     *peer = (struct fsh_peer){0};
     connection->guest = guest;
     guest->count++;
+    guest->held++;
     server->counts.connections++;
     server->counts.accepted++;
     enter(connection, FSH_STAGE_SILENT);
@@ -281,6 +283,7 @@ void fsh_connection_free(struct fsh_connection *connection)
         server->counts.connections--;
     }
     leave(connection);
+    guest->held--;
     fsh_peer_done(&connection->peer);
     free(connection);
     guest_left(server, guest);

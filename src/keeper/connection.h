@@ -9,7 +9,7 @@
 #include <microhttpd.h>
 #include <sys/queue.h>
 
-/* The inside of the server: server.c accepts and speaks with libmicrohttpd, connection.c knows who
+/* The inside of the server: server.c speaks with libmicrohttpd, connection.c knows who
  * is connected and for how long, stream.c answers that go on. */
 
 /* What a connection is at. */
@@ -27,6 +27,8 @@ enum fsh_stage {
 /* The connections of one uid. */
 struct fsh_guest;
 
+struct fsh_gate;
+
 struct fsh_stream {
     char *bytes; /* FSH_REQUEST_STREAM_MAX + FSH_REQUEST_LAST_MAX: a ring */
     size_t first;
@@ -37,7 +39,7 @@ struct fsh_stream {
 struct fsh_connection {
     struct fsh_server *server;
     struct MHD_Connection *mhd;
-    enum fsh_door door;
+    struct fsh_gate *gate;
     struct fsh_peer peer;
     struct fsh_guest *guest;
     enum fsh_stage stage;
@@ -64,23 +66,24 @@ struct fsh_connection {
 
 TAILQ_HEAD(fsh_connections, fsh_connection);
 
-struct fsh_gate;
+/* A listening socket, and the libmicrohttpd that serves it. */
+struct fsh_gate {
+    struct fsh_server *server;
+    enum fsh_door door;
+    struct MHD_Daemon *daemon;
+    struct fsh_watch watch; /* of its epoll descriptor */
+    struct fsh_alarm again; /* it has more to do at once */
+    int fd;                 /* -1: closed */
+    struct fsh_gate *next;
+};
 
 struct fsh_server {
     struct fsh_keeper *keeper;
     struct fsh_main_loop *loop;
-    struct fsh_door_daemon {
-        struct fsh_server *server;
-        enum fsh_door door;
-        struct MHD_Daemon *daemon;
-        struct fsh_watch watch; /* of its epoll descriptor */
-        struct fsh_alarm again; /* it has more to do at once */
-    } doors[2];
     struct fsh_gate *gates;
     struct fsh_guest *guests;
     struct fsh_connections stages[FSH_STAGES];
     struct fsh_alarm tick;
-    struct fsh_connection *arriving; /* while libmicrohttpd is told of it */
     struct fsh_server_counts counts;
     bool draining;
 };
@@ -88,17 +91,13 @@ struct fsh_server {
 /* ---- connection.c */
 
 /* Admits a peer whose credentials are read, which it takes over: NULL when there is no place. */
-struct fsh_connection *fsh_connection_new(struct fsh_server *server, enum fsh_door door, int fd,
-                                          struct fsh_peer *peer);
+struct fsh_connection *fsh_connection_new(struct fsh_gate *gate, int fd, struct fsh_peer *peer);
 void fsh_connection_free(struct fsh_connection *connection);
 
 void fsh_connection_stage(struct fsh_connection *connection, enum fsh_stage stage);
 
 /* Closes it; libmicrohttpd notices when it runs next. */
 void fsh_connection_shut(struct fsh_connection *connection);
-
-/* Closes the connection that has been idle for longest, of whomever. False: none is idle. */
-bool fsh_connection_displace_any(struct fsh_server *server);
 
 /* Closes what has been at one stage for too long. */
 void fsh_connection_tick(struct fsh_server *server);

@@ -40,15 +40,16 @@ static bool answer_opened(struct fsh_ask *ask, int status, const struct freshet_
         fsh_request_answer(request, fsh_page_problem(status, error));
         return false;
     }
-    if (ask->status.phase == FRESHET_PHASE_NONE && ask->status.status != FRESHET_ESTORE &&
-        ask->status.challenge == FRESHET_OK && ask->status.sign_ins == 0) {
-        /* Somebody may be signing it in meanwhile: then it has more than the registry's reference
-         * and this request's. */
+    /* Somebody may be signing it in meanwhile. */
+    if (!entry->proven && ask->status.phase == FRESHET_PHASE_NONE &&
+        ask->status.status != FRESHET_ESTORE) {
+        /* Or asking the same: then it has more than the registry's reference and this request's. */
         if (entry->references <= 2)
             fsh_registry_forget(registry, entry);
         fsh_request_answer(request, fsh_page_problem(FRESHET_ENOSESSION, NULL));
         return false;
     }
+    entry->proven = true;
     request->data = NULL;
     request->gone = NULL;
     ask->then(request, entry);
@@ -68,16 +69,15 @@ static void find(struct fsh_keeper_request *request, enum fsh_verb verb, bool an
         fsh_request_answer(request, fsh_page_problem(FRESHET_EACCESS, NULL));
         return;
     }
-    if (entry) {
-        then(request, entry);
-        return;
+    if (!entry) {
+        status = fsh_registry_open(registry, request->segments[0], &entry, &error);
+        if (status != FRESHET_OK) {
+            fsh_request_answer(request, fsh_page_problem(status, &error));
+            return;
+        }
     }
-    status = fsh_registry_open(registry, request->segments[0], &entry, &error);
-    if (status != FRESHET_OK) {
-        fsh_request_answer(request, fsh_page_problem(status, &error));
-        return;
-    }
-    if (anew) {
+    if (entry->proven || anew) {
+        entry->proven = true;
         then(request, entry);
         return;
     }

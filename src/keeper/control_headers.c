@@ -119,8 +119,12 @@ static json_t *partners_json(const struct fsh_lib_token *token)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < token->partner_count; i++)
-        (void)json_array_append_new(list, json_string(token->partners[i]));
+    for (size_t i = 0; i < token->partner_count; i++) {
+        if (json_array_append_new(list, json_string(token->partners[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
     return list;
 }
 

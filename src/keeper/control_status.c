@@ -234,14 +234,18 @@ static json_t *origins_json(const struct freshet_config *config)
     const char *url = freshet_config_get(config, "platform", "url");
     const char *more = freshet_config_get(config, "platform", "origins");
     json_t *list = json_array();
+    int failed = json_array_append_new(list, origin_json(url, strlen(url)));
 
-    (void)json_array_append_new(list, origin_json(url, strlen(url)));
     while (more && *more) {
         size_t len = strcspn(more, " ");
 
-        (void)json_array_append_new(list, origin_json(more, len));
+        failed |= json_array_append_new(list, origin_json(more, len));
         more += len;
         more += strspn(more, " ");
+    }
+    if (failed) {
+        json_decref(list);
+        return NULL;
     }
     return list;
 }

@@ -254,9 +254,9 @@ static void stop(struct program *program)
 {
     struct fsh_keeper *keeper = &program->keeper;
 
-    fsh_server_free(keeper->server);
     for (size_t i = 0; i < 2; i++)
         fsh_socket_done(&program->sockets[i]);
+    fsh_server_free(keeper->server);
     /* Calls that cannot be called off end with their sessions. */
     fsh_registry_free(keeper->registry);
     freshet_queue_free(keeper->queue);

@@ -135,11 +135,12 @@ static unsigned verb_of(const char *word)
 /* One line: "uid:NAME VERB ...", as src/config/value.c has checked it. */
 static int read_line(char *line, struct grant *ret_grant, struct freshet_error *error)
 {
+    const char *who = line;
     char *rest = line;
-    const char *who = strsep(&rest, " ");
     const char *word;
-    struct grant grant = {.group = strncmp(who, "gid:", 4) == 0};
+    struct grant grant = {.group = strncmp(line, "gid:", 4) == 0};
 
+    (void)strsep(&rest, " "); /* ends `who` */
     if (!grant.group && strncmp(who, "uid:", 4) != 0)
         return fsh_base_fail(error, FRESHET_ECONFIG, "allow: %s: uid:NAME or gid:NAME", who);
     if (!look_up(grant.group, who + 4, &grant.id))
@@ -168,10 +169,16 @@ int fsh_grants_new(const char *lines, struct fsh_grants **ret_grants, struct fre
     struct fsh_grants *grants = calloc(1, sizeof(*grants) + count * sizeof(grants->list[0]));
     char *text = strdup(count ? lines : "");
     char *rest = text;
-    int status = grants && text ? FRESHET_OK : fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    char *line;
+    int status = FRESHET_OK;
 
-    while (status == FRESHET_OK && grants->count < count)
-        status = read_line(strsep(&rest, "\n"), &grants->list[grants->count++], error);
+    if (!grants || !text) {
+        free(grants);
+        free(text);
+        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    }
+    while (status == FRESHET_OK && grants->count < count && (line = strsep(&rest, "\n")))
+        status = read_line(line, &grants->list[grants->count++], error);
     free(text);
     if (status != FRESHET_OK) {
         free(grants);

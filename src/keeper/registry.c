@@ -213,13 +213,15 @@ static int plan_one(const struct freshet_config *config, const char *name, struc
     return FRESHET_OK;
 }
 
-static int plan_all(const struct freshet_config *config, struct plan **ret_plans,
+static int plan_all(const struct freshet_config *config, struct plan **ret_plans, size_t *ret_count,
                     struct freshet_error *error)
 {
     size_t count = freshet_config_session_count(config);
     struct plan *plans = calloc(count + 1, sizeof(*plans));
-    int status = plans ? FRESHET_OK : fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    int status = FRESHET_OK;
 
+    if (!plans)
+        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     for (size_t i = 0; i < count && status == FRESHET_OK; i++)
         status = plan_one(config, freshet_config_session_name(config, i), &plans[i], error);
     if (status != FRESHET_OK) {
@@ -227,6 +229,7 @@ static int plan_all(const struct freshet_config *config, struct plan **ret_plans
         return status;
     }
     *ret_plans = plans;
+    *ret_count = count;
     return FRESHET_OK;
 }
 
@@ -253,6 +256,7 @@ static int carry_out(struct fsh_registry *registry, const struct freshet_config 
         return fsh_base_fail(error, status, NULL);
     slot->entry.service = options.kind == FRESHET_SERVICE;
     slot->entry.configured = true;
+    slot->entry.proven = true;
     slot->entry.grants = grants;
     plan->grants = NULL;
     status = enter(registry, slot, &options, error);
@@ -290,7 +294,8 @@ static void sweep(struct fsh_registry *registry)
         }
         *place = entry->next;
         entry->next = NULL;
-        HASH_DEL(registry->by_name, slot);
+        /* The table is there while a slot is: uthash keeps it as one. */
+        HASH_DEL(registry->by_name, slot); /* NOLINT(clang-analyzer-core.NullDereference) */
         registry->people -= !entry->configured;
         close_entry(entry);
         fsh_entry_unref(entry);
@@ -308,9 +313,9 @@ void fsh_registry_forget(struct fsh_registry *registry, struct fsh_entry *entry)
 int fsh_registry_apply(struct fsh_registry *registry, const struct freshet_config *config,
                        struct freshet_error *error)
 {
-    size_t count = freshet_config_session_count(config);
+    size_t count = 0;
     struct plan *plans = NULL;
-    int status = plan_all(config, &plans, error);
+    int status = plan_all(config, &plans, &count, error);
 
     if (status != FRESHET_OK)
         return status;

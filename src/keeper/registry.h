@@ -19,6 +19,7 @@ struct fsh_entry {
     struct fsh_grants *grants;
     bool service;
     bool configured;
+    bool proven; /* it is configured, in the store, or being signed in: not just asked for */
     unsigned references;
     struct fsh_entry *next; /* in its order */
     /* The page that answered last without a choice of partner, as long as token and second are the

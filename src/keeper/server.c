@@ -27,36 +27,27 @@ static const size_t header_room[] = {
     [FSH_DOOR_BROWSER] = (size_t)40 * 1024,
 };
 
-/* A listening socket. */
-struct fsh_gate {
-    struct fsh_server *server;
-    enum fsh_door door;
-    struct fsh_watch watch;
-    struct fsh_alarm pause;
-    struct fsh_gate *next;
-};
-
 /* ---- running libmicrohttpd --------------------------------------------------------------- */
 
-static void run(struct fsh_door_daemon *door)
+static void run(struct fsh_gate *gate)
 {
     MHD_UNSIGNED_LONG_LONG ms;
 
-    (void)MHD_run(door->daemon);
+    (void)MHD_run(gate->daemon);
     /* Its epoll descriptor is edge-triggered within: what it has left over it does not show. */
-    if (MHD_get_timeout(door->daemon, &ms) == MHD_YES && ms == 0)
-        fsh_main_loop_alarm(door->server->loop, &door->again, 0);
+    if (MHD_get_timeout(gate->daemon, &ms) == MHD_YES && ms == 0)
+        fsh_main_loop_alarm(gate->server->loop, &gate->again, 0);
 }
 
-static void daemon_ready(struct fsh_watch *watch, uint32_t events)
+static void gate_ready(struct fsh_watch *watch, uint32_t events)
 {
     (void)events;
-    run(fsh_container_of(watch, struct fsh_door_daemon, watch));
+    run(fsh_container_of(watch, struct fsh_gate, watch));
 }
 
-static void again(struct fsh_alarm *alarm)
+static void gate_again(struct fsh_alarm *alarm)
 {
-    run(fsh_container_of(alarm, struct fsh_door_daemon, again));
+    run(fsh_container_of(alarm, struct fsh_gate, again));
 }
 
 /* ---- requests: where they come from ------------------------------------------------------ */
@@ -184,9 +175,11 @@ static enum MHD_Result send_page(struct fsh_connection *connection)
     return MHD_queue_response(connection->mhd, connection->page->http, response);
 }
 
+/* What follows such a request is not read: it might be a part of it. */
 static enum MHD_Result refuse(struct fsh_connection *connection, unsigned http, const char *why)
 {
-    connection->page = fsh_page_http(http, "%s", why);
+    connection->page =
+        fsh_page_header(fsh_page_http(http, "%s", why), MHD_HTTP_HEADER_CONNECTION, "close");
     connection->answered = true;
     return send_page(connection);
 }
@@ -254,15 +247,45 @@ static void *on_line(void *data, const char *uri, struct MHD_Connection *mhd)
     return connection;
 }
 
+/* RFC 9112, section 6.3: with two lengths, or a length and chunks, others along the way may see the
+ * end of the request, and so the next one, elsewhere. libmicrohttpd takes one of them. */
+static bool framed(struct fsh_connection *connection, bool *ret_has_body)
+{
+    bool lengths;
+    bool codings;
+    const char *length = request_header(&connection->request, MHD_HTTP_HEADER_CONTENT_LENGTH, NULL);
+    const char *coding =
+        request_header(&connection->request, MHD_HTTP_HEADER_TRANSFER_ENCODING, NULL);
+
+    *ret_has_body = length || coding;
+    if (!*ret_has_body)
+        return true;
+    (void)request_header(&connection->request, MHD_HTTP_HEADER_CONTENT_LENGTH, &lengths);
+    (void)request_header(&connection->request, MHD_HTTP_HEADER_TRANSFER_ENCODING, &codings);
+    if (lengths || codings || (length && coding))
+        return false;
+    if (coding)
+        return strcasecmp(coding, "chunked") == 0;
+    return length[0] != '\0' && strspn(length, "0123456789") == strlen(length);
+}
+
+/* A number of more digits than that of the bound is above it. */
+static bool too_large(struct fsh_connection *connection)
+{
+    const char *length = request_header(&connection->request, MHD_HTTP_HEADER_CONTENT_LENGTH, NULL);
+
+    return length && (strlen(length) > 5 || strtoul(length, NULL, 10) > FSH_REQUEST_BODY_MAX);
+}
+
 /* Its headers have come. */
 static enum MHD_Result begin(struct fsh_connection *connection, const char *method)
 {
     struct fsh_keeper_request *request = &connection->request;
-    const char *length;
+    bool has_body;
 
     connection->begun = true;
     request->keeper = connection->server->keeper;
-    request->door = connection->door;
+    request->door = connection->gate->door;
     request->peer = &connection->peer;
     request->method = method;
     request->path = connection->path;
@@ -270,11 +293,9 @@ static enum MHD_Result begin(struct fsh_connection *connection, const char *meth
     request->data = NULL;
     request->gone = NULL;
     memset(request->segments, 0, sizeof(request->segments));
-    if (method[0] != 'P')
-        return MHD_YES;
-    length = MHD_lookup_connection_value(connection->mhd, MHD_HEADER_KIND,
-                                         MHD_HTTP_HEADER_CONTENT_LENGTH);
-    if (length && strtoull(length, NULL, 10) > FSH_REQUEST_BODY_MAX)
+    if (!framed(connection, &has_body))
+        return refuse(connection, 400, "it is not clear where the request ends");
+    if (has_body && too_large(connection))
         return refuse(connection, 413, "a body has 65536 bytes at the most");
     return MHD_YES;
 }
@@ -344,98 +365,109 @@ static void on_completed(void *data, struct MHD_Connection *mhd, void **request,
         fsh_connection_shut(connection);
 }
 
-static void on_connection(void *data, struct MHD_Connection *mhd, void **context,
-                          enum MHD_ConnectionNotificationCode code)
-{
-    struct fsh_server *server = ((struct fsh_door_daemon *)data)->server;
-
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        server->arriving->mhd = mhd;
-        *context = server->arriving;
-        server->arriving = NULL;
-    } else if (*context) {
-        fsh_connection_free(*context);
-        *context = NULL;
-    }
-}
-
-/* ---- accepting --------------------------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------------------------- */
 
 /* There is no place: said at once, in as many bytes as any socket takes. */
 static void turn_away(struct fsh_server *server, int fd)
 {
     static const char answer[] =
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-        "Retry-After: 1\r\nConnection: close\r\nContent-Length: 133\r\n\r\n"
+        "Retry-After: 1\r\nConnection: close\r\nContent-Length: 143\r\n\r\n"
         "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
         "\"detail\":\"too many connections\",\"code\":\"FRESHET_ELIMIT\",\"retry_after_ms\":1000}";
 
     server->counts.refused++;
     (void)send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)close(fd);
+    (void)shutdown(fd, SHUT_RDWR);
 }
 
-static void welcome(struct fsh_server *server, enum fsh_door door, int fd)
+/* NULL: it was turned away, and libmicrohttpd will find it closed. */
+static struct fsh_connection *welcome(struct fsh_gate *gate, struct MHD_Connection *mhd)
 {
-    static const struct sockaddr nobody = {.sa_family = AF_UNIX};
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct fsh_connection *connection = NULL;
     struct fsh_peer peer = {0};
 
-    if (fsh_peer_read(fd, &peer) != FRESHET_OK) {
-        (void)close(fd);
-        return;
-    }
-    server->arriving = fsh_connection_new(server, door, fd, &peer);
+    if (!info)
+        return NULL;
+    if (fsh_peer_read(info->connect_fd, &peer) == FRESHET_OK)
+        connection = fsh_connection_new(gate, info->connect_fd, &peer);
     fsh_peer_done(&peer);
-    if (!server->arriving) {
-        turn_away(server, fd);
-        return;
-    }
-    /* Closes the descriptor when it fails. */
-    (void)MHD_add_connection(server->doors[door].daemon, fd, &nobody, sizeof(nobody));
-    if (server->arriving) {
-        fsh_connection_free(server->arriving);
-        server->arriving = NULL;
+    if (!connection)
+        turn_away(gate->server, info->connect_fd);
+    else
+        connection->mhd = mhd;
+    return connection;
+}
+
+static void on_connection(void *data, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = welcome(data, mhd);
+    } else if (*context) {
+        fsh_connection_free(*context);
+        *context = NULL;
     }
 }
 
-static void gate_ready(struct fsh_watch *watch, uint32_t events)
+/* ---- sockets ----------------------------------------------------------------------------- */
+
+static void quiet(void *data, const char *format, va_list arguments)
 {
-    struct fsh_gate *gate = fsh_container_of(watch, struct fsh_gate, watch);
-    struct fsh_server *server = gate->server;
-
-    (void)events;
-    for (int i = 0; i < ACCEPT_ONCE; i++) {
-        int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-        if (fd >= 0) {
-            welcome(server, gate->door, fd);
-            continue;
-        }
-        if (errno == EAGAIN)
-            break;
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            /* A level-triggered descriptor that is not read would keep us busy. */
-            (void)fsh_connection_displace_any(server);
-            fsh_main_loop_unwatch(server->loop, watch);
-            fsh_main_loop_alarm(server->loop, &gate->pause, PAUSE_MS);
-            break;
-        }
-    }
-    run(&server->doors[gate->door]);
+    (void)data;
+    (void)format;
+    (void)arguments;
 }
 
-static void gate_again(struct fsh_alarm *alarm)
+static void gate_free(struct fsh_gate *gate)
 {
-    struct fsh_gate *gate = fsh_container_of(alarm, struct fsh_gate, pause);
+    struct fsh_main_loop *loop = gate->server->loop;
 
+    fsh_main_loop_unset(loop, &gate->again);
+    if (gate->daemon) {
+        if (gate->watch.fd >= 0)
+            fsh_main_loop_unwatch(loop, &gate->watch);
+        (void)MHD_run(gate->daemon);
+        if (gate->fd >= 0)
+            (void)MHD_quiesce_daemon(gate->daemon);
+        MHD_stop_daemon(gate->daemon);
+    }
+    if (gate->fd >= 0)
+        (void)close(gate->fd);
+    free(gate);
+}
+
+/* It accepts itself: of a connection that others accepted it does not believe that it is a Unix
+ * socket's, and tries options of TCP with each answer. */
+static int gate_start(struct fsh_gate *gate, struct freshet_error *error)
+{
+    const union MHD_DaemonInfo *info;
+
+    gate->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
+        gate, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_LISTEN_SOCKET, gate->fd,
+        MHD_OPTION_URI_LOG_CALLBACK, on_line, gate, MHD_OPTION_NOTIFY_COMPLETED, on_completed, gate,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, gate, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)(4 * FSH_SERVER_CONNECTIONS), MHD_OPTION_CONNECTION_TIMEOUT, 0U,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, header_room[gate->door], MHD_OPTION_STRICT_FOR_CLIENT,
+        1, MHD_OPTION_END);
+    info = gate->daemon ? MHD_get_daemon_info(gate->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (!info)
+        return fsh_base_fail(error, FRESHET_ELIMIT, "libmicrohttpd does not start");
+    gate->watch.fd = info->epoll_fd;
     if (fsh_main_loop_watch(gate->server->loop, &gate->watch, EPOLLIN) != FRESHET_OK)
-        fsh_main_loop_alarm(gate->server->loop, alarm, PAUSE_MS);
+        return fsh_base_fail(error, FRESHET_ELIMIT, "a socket cannot be watched: %s",
+                             strerror(errno));
+    return FRESHET_OK;
 }
 
 int fsh_server_listen(struct fsh_server *server, enum fsh_door door, int fd,
                       struct freshet_error *error)
 {
     struct fsh_gate *gate = calloc(1, sizeof(*gate));
+    int status;
 
     if (!gate) {
         (void)close(fd);
@@ -443,30 +475,17 @@ int fsh_server_listen(struct fsh_server *server, enum fsh_door door, int fd,
     }
     gate->server = server;
     gate->door = door;
-    gate->watch = (struct fsh_watch){.fd = fd, .ready = gate_ready};
-    gate->pause.ring = gate_again;
-    if (fsh_main_loop_watch(server->loop, &gate->watch, EPOLLIN) != FRESHET_OK) {
-        (void)close(fd);
-        free(gate);
-        return fsh_base_fail(error, FRESHET_ELIMIT, "a socket cannot be watched: %s",
-                             strerror(errno));
+    gate->fd = fd;
+    gate->watch = (struct fsh_watch){.fd = -1, .ready = gate_ready};
+    gate->again.ring = gate_again;
+    status = gate_start(gate, error);
+    if (status != FRESHET_OK) {
+        gate_free(gate);
+        return status;
     }
     gate->next = server->gates;
     server->gates = gate;
     return FRESHET_OK;
-}
-
-static void close_gates(struct fsh_server *server)
-{
-    struct fsh_gate *gate;
-
-    while ((gate = server->gates)) {
-        server->gates = gate->next;
-        fsh_main_loop_unset(server->loop, &gate->pause);
-        fsh_main_loop_unwatch(server->loop, &gate->watch);
-        (void)close(gate->watch.fd);
-        free(gate);
-    }
 }
 
 /* ---- the server -------------------------------------------------------------------------- */
@@ -476,44 +495,10 @@ static void tick(struct fsh_alarm *alarm)
     fsh_connection_tick(fsh_container_of(alarm, struct fsh_server, tick));
 }
 
-static void quiet(void *data, const char *format, va_list arguments)
-{
-    (void)data;
-    (void)format;
-    (void)arguments;
-}
-
-static int start(struct fsh_server *server, enum fsh_door which, struct freshet_error *error)
-{
-    struct fsh_door_daemon *door = &server->doors[which];
-    const union MHD_DaemonInfo *info;
-
-    door->server = server;
-    door->door = which;
-    door->watch.ready = daemon_ready;
-    door->again.ring = again;
-    door->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-        NULL, NULL, on_request, door, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
-        MHD_OPTION_URI_LOG_CALLBACK, on_line, door, MHD_OPTION_NOTIFY_COMPLETED, on_completed, door,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, door, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)(4 * FSH_SERVER_CONNECTIONS), MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, header_room[which], MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_END);
-    info = door->daemon ? MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-    if (!info)
-        return fsh_base_fail(error, FRESHET_ELIMIT, "libmicrohttpd does not start");
-    door->watch.fd = info->epoll_fd;
-    if (fsh_main_loop_watch(server->loop, &door->watch, EPOLLIN) != FRESHET_OK)
-        return fsh_base_fail(error, FRESHET_ELIMIT, "libmicrohttpd cannot be watched");
-    return FRESHET_OK;
-}
-
 int fsh_server_new(struct fsh_keeper *keeper, struct fsh_server **ret_server,
                    struct freshet_error *error)
 {
     struct fsh_server *server = calloc(1, sizeof(*server));
-    int status;
 
     if (!server)
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
@@ -522,13 +507,6 @@ int fsh_server_new(struct fsh_keeper *keeper, struct fsh_server **ret_server,
     server->tick.ring = tick;
     for (size_t i = 0; i < FSH_STAGES; i++)
         TAILQ_INIT(&server->stages[i]);
-    status = start(server, FSH_DOOR_CONTROL, error);
-    if (status == FRESHET_OK)
-        status = start(server, FSH_DOOR_BROWSER, error);
-    if (status != FRESHET_OK) {
-        fsh_server_free(server);
-        return status;
-    }
     *ret_server = server;
     return FRESHET_OK;
 }
@@ -544,7 +522,13 @@ static void shut_all(struct fsh_server *server, enum fsh_stage stage)
 void fsh_server_drain(struct fsh_server *server)
 {
     server->draining = true;
-    close_gates(server);
+    for (struct fsh_gate *gate = server->gates; gate; gate = gate->next) {
+        if (gate->fd < 0)
+            continue;
+        (void)MHD_quiesce_daemon(gate->daemon);
+        (void)close(gate->fd);
+        gate->fd = -1;
+    }
     shut_all(server, FSH_STAGE_SILENT);
     shut_all(server, FSH_STAGE_IDLE);
 }
@@ -563,18 +547,15 @@ static void let_go(struct fsh_server *server, enum fsh_stage stage)
 
 void fsh_server_free(struct fsh_server *server)
 {
+    struct fsh_gate *gate;
+
     if (!server)
         return;
-    close_gates(server);
     for (int stage = 0; stage < FSH_STAGES; stage++)
         let_go(server, (enum fsh_stage)stage);
-    for (size_t i = 0; i < 2; i++) {
-        if (!server->doors[i].daemon)
-            continue;
-        fsh_main_loop_unset(server->loop, &server->doors[i].again);
-        fsh_main_loop_unwatch(server->loop, &server->doors[i].watch);
-        (void)MHD_run(server->doors[i].daemon);
-        MHD_stop_daemon(server->doors[i].daemon);
+    while ((gate = server->gates)) {
+        server->gates = gate->next;
+        gate_free(gate);
     }
     fsh_main_loop_unset(server->loop, &server->tick);
     free(server);

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* HTTP/1.1 on the keeper's Unix sockets, by libmicrohttpd, on the main loop. It accepts itself, so
- * that each connection's peer is known and its share is bounded before anything is read. */
+/* HTTP/1.1 on the keeper's Unix sockets, by libmicrohttpd, on the main loop. Each connection's peer
+ * is known and its share bounded before anything is read. */
 struct fsh_server;
 
 /* Connections. Who asks for more than a share loses the one that has been idle for longest; when

@@ -78,7 +78,7 @@ static int find_group(const char *group, gid_t *ret_gid, struct freshet_error *e
 /* Nobody can connect yet: it does not listen. */
 static int dress(const char *path, mode_t mode, const char *group, struct freshet_error *error)
 {
-    gid_t gid;
+    gid_t gid = 0;
     int status;
 
     if (group) {

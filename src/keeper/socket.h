@@ -20,7 +20,8 @@ struct fsh_socket {
 int fsh_socket_listen(const char *path, mode_t mode, const char *group,
                       struct fsh_socket *ret_socket, int *ret_fd, struct freshet_error *error);
 
-/* Removes the file, if it is still the one that was made. */
+/* Removes the file, if it is still the one that was made. Before the descriptor is closed: until
+ * then nobody replaces it, and an inode's number may come again. */
 void fsh_socket_done(struct fsh_socket *socket);
 
 #endif

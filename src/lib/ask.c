@@ -188,10 +188,10 @@ int fsh_lib_status_async(struct freshet_session *session, struct freshet_session
                          struct freshet_queue *queue, freshet_done_fn *done, void *data,
                          struct freshet_error *error)
 {
-    struct question *question;
+    struct question *question = NULL;
     int status = question_new(session, queue, done, data, &question, error);
 
-    if (status != FRESHET_OK)
+    if (!question)
         return status;
     question->ret_status = ret_status;
     question->post.run = look_run;
@@ -216,10 +216,10 @@ int fsh_lib_explain_async(struct freshet_session *session, struct freshet_ledger
                           size_t room, size_t *ret_count, struct freshet_queue *queue,
                           freshet_done_fn *done, void *data, struct freshet_error *error)
 {
-    struct question *question;
+    struct question *question = NULL;
     int status = question_new(session, queue, done, data, &question, error);
 
-    if (status != FRESHET_OK)
+    if (!question)
         return status;
     question->ret_entries = ret_entries;
     question->room = room;
@@ -305,10 +305,10 @@ int fsh_lib_mfa_get_async(struct freshet_session *session, int64_t timeout_ms,
                           struct freshet_mfa_settings *ret_settings, struct freshet_queue *queue,
                           freshet_done_fn *done, void *data, struct freshet_error *error)
 {
-    struct asked *asked;
+    struct asked *asked = NULL;
     int status = asked_new(session, FSH_CALL_MFA_SETTINGS_GET, &asked, error);
 
-    if (status != FRESHET_OK)
+    if (!asked)
         return status;
     asked->ret_settings = ret_settings;
     return ask(asked, FRESHET_OK, timeout_ms, queue, done, data, error);
@@ -318,10 +318,10 @@ int fsh_lib_mfa_put_async(struct freshet_session *session, int enabled, const ch
                           int64_t timeout_ms, struct freshet_queue *queue, freshet_done_fn *done,
                           void *data, struct freshet_error *error)
 {
-    struct asked *asked;
+    struct asked *asked = NULL;
     int status = asked_new(session, FSH_CALL_MFA_SETTINGS_PUT, &asked, error);
 
-    if (status != FRESHET_OK)
+    if (!asked)
         return status;
     asked->call.in.mfa_enabled = enabled;
     if (preferred && strlen(preferred) >= sizeof(asked->call.in.mfa_method))
@@ -336,10 +336,10 @@ int fsh_lib_totp_begin_async(struct freshet_session *session, int64_t timeout_ms
                              struct freshet_totp *ret_totp, struct freshet_queue *queue,
                              freshet_done_fn *done, void *data, struct freshet_error *error)
 {
-    struct asked *asked;
+    struct asked *asked = NULL;
     int status = asked_new(session, FSH_CALL_TOTP_GET, &asked, error);
 
-    if (status != FRESHET_OK)
+    if (!asked)
         return status;
     asked->ret_totp = ret_totp;
     return ask(asked, FRESHET_OK, timeout_ms, queue, done, data, error);
@@ -349,10 +349,10 @@ int fsh_lib_totp_confirm_async(struct freshet_session *session, const char *code
                                int64_t timeout_ms, struct freshet_queue *queue,
                                freshet_done_fn *done, void *data, struct freshet_error *error)
 {
-    struct asked *asked;
+    struct asked *asked = NULL;
     int status = asked_new(session, FSH_CALL_TOTP_PUT, &asked, error);
 
-    if (status != FRESHET_OK)
+    if (!asked)
         return status;
     status = fsh_lib_copy_text(code ? code : "", FSH_CREDENTIAL_MAX, "code", &asked->call.in.code,
                                error);

@@ -28,6 +28,7 @@ LIBRARIES = {
     "microhttpd.h": {"keeper"},
     "ini.h": {"config"},
     "sqlite3.h": {"store"},
+    "uthash.h": {"keeper"},
     "libpq-fe.h": {"store"},
 }
 # What libc brings, besides sys/ and the like: everything else is a library, and must stand above.

@@ -345,6 +345,7 @@ static void nothing_short_of_a_verdict_ends_a_session(void **state)
     struct freshet_session_status status;
     struct freshet_session *session;
     struct freshet_error error = {0};
+    uint64_t before;
     char fault[256];
     char url[256];
 
@@ -354,6 +355,8 @@ static void nothing_short_of_a_verdict_ends_a_session(void **state)
         (void)snprintf(fault, sizeof(fault),
                        "{\"match\": \"/auth/refresh_token\", \"count\": 2, %s}", faults[i]);
         session = open_signed_in(world, "svc-demo");
+        assert_int_equal(freshet_session_status(session, &status, NULL), FRESHET_OK);
+        before = status.failures;
         devserver_control(&world->server, "POST", "/_dev/faults", fault);
         /* Asking for more than there is sets off a refresh, and awaits it. */
         struct freshet_demand demand = {.min_valid_ms = 6000};
@@ -361,7 +364,7 @@ static void nothing_short_of_a_verdict_ends_a_session(void **state)
         sleep_ms(2100);
         assert_int_equal(freshet_ensure_fresh(session, &demand, NULL, &error), FRESHET_OK);
         assert_int_equal(freshet_session_status(session, &status, NULL), FRESHET_OK);
-        assert_int_equal(status.failures, 1);
+        assert_int_equal(status.failures - before, 1);
         assert_int_equal(status.phase, FRESHET_PHASE_LIVE);
         assert_true(status.usable);
         assert_int_equal(get(session, url_of(world, "/api/x", url), NULL, &error), 200);
@@ -381,7 +384,9 @@ static void a_caller_without_a_token_is_told_when_to_come_back(void **state)
                       " \"status\": 503, \"retry_after\": \"120\"}");
     assert_int_equal(freshet_sign_in(session, "svc-demo", DEV_PASSWORD, 0, &error),
                      FRESHET_EUNAVAILABLE);
-    assert_int_equal(error.http_status, 503);
+    /* A keeper passes the platform's code on, not its HTTP status. */
+    if (!keeper_wanted())
+        assert_int_equal(error.http_status, 503);
     assert_int_equal(freshet_sign_in(session, "svc-demo", DEV_PASSWORD, 0, &error),
                      FRESHET_EUNAVAILABLE);
     assert_in_range(error.retry_after_ms, 110000, 120000);
