@@ -257,20 +257,28 @@ static void fetch_answered(struct fsh_remote *remote, const struct fsh_remote_as
 {
     bool gone = away(reply, problem);
     uint64_t reported = atomic_load(&remote->session->reported);
+    bool judged = ask->judged || gone;
 
     if (gone) {
         note_away(remote, reply);
         if (!ask->peek)
             try_again_later(remote, -1);
     }
-    /* What was reported before it was asked is judged now. */
-    if (ask->judged || gone)
+    /* What was reported before this was asked is judged now: as harmless, */
+    if (judged && (gone || reply->http_status == 304))
         fsh_remote_clear_report(remote, reported);
     if (!gone) {
         remote->away = 0;
         remote->confirming = false;
         not_signed_in(remote, problem);
         take_fetch(remote, ask, reply, problem);
+        /* or else when what it led to can be seen (see freshet_ensure_fresh). A keeper that has
+         * nothing at hand for now has judged nothing. */
+        if (judged && (problem->status == FRESHET_OK || lasting(problem->status)))
+            fsh_remote_clear_report(remote, reported);
+        else if (judged && reported != 0)
+            remote->look_at =
+                fsh_mono_add(fsh_engine_now(remote->session->engine).mono, FSH_REMOTE_RETRY_MS);
         if (!remote->confirming)
             tell_waiting(remote, ask, reply->http_status != 304);
     }
