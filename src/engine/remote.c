@@ -318,7 +318,13 @@ void fsh_remote_call(struct fsh_call *call)
 
 void fsh_remote_call_forget(struct fsh_call *call)
 {
-    fsh_remote_ask_cancel(ask_of(call->session->remote, call));
+    struct fsh_remote_ask *ask = ask_of(call->session->remote, call);
+
+    /* What changes something goes on without its caller, as it does without a keeper. */
+    if (ask && strcmp(ask->request.message.method, "GET") != 0)
+        ask->call = NULL;
+    else
+        fsh_remote_ask_cancel(ask);
 }
 
 void fsh_remote_call_late(struct fsh_call *call)
@@ -327,7 +333,8 @@ void fsh_remote_call_late(struct fsh_call *call)
     bool ensure = call->list == &remote->waiting;
     const struct fsh_problem away = {.status = FRESHET_EUNAVAILABLE, .retry_after_ms = -1};
 
-    fsh_remote_call_forget(call);
+    if (call->list == &remote->commands)
+        fsh_remote_call_forget(call);
     if (call->list == &remote->granted ||
         (ensure && fsh_remote_usable(remote, now_of(remote).mono)))
         fsh_remote_succeed(call);

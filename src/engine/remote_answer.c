@@ -257,20 +257,28 @@ static void fetch_answered(struct fsh_remote *remote, const struct fsh_remote_as
 {
     bool gone = away(reply, problem);
     uint64_t reported = atomic_load(&remote->session->reported);
+    bool judged = ask->judged || gone;
 
     if (gone) {
         note_away(remote, reply);
         if (!ask->peek)
             try_again_later(remote, -1);
     }
-    /* What was reported before it was asked is judged now. */
-    if (ask->judged || gone)
+    /* What was reported before this was asked is judged now: as harmless, */
+    if (judged && (gone || reply->http_status == 304))
         fsh_remote_clear_report(remote, reported);
     if (!gone) {
         remote->away = 0;
         remote->confirming = false;
         not_signed_in(remote, problem);
         take_fetch(remote, ask, reply, problem);
+        /* or else when what it led to can be seen (see freshet_ensure_fresh). A keeper that has
+         * nothing at hand for now has judged nothing. */
+        if (judged && (problem->status == FRESHET_OK || lasting(problem->status)))
+            fsh_remote_clear_report(remote, reported);
+        else if (judged && reported != 0)
+            remote->look_at =
+                fsh_mono_add(fsh_engine_now(remote->session->engine).mono, FSH_REMOTE_RETRY_MS);
         if (!remote->confirming)
             tell_waiting(remote, ask, reply->http_status != 304);
     }
@@ -333,6 +341,7 @@ static void command_done(struct fsh_remote *remote, struct fsh_call *call,
         return;
     }
     if (brings_token(call->kind)) {
+        fsh_engine_note(remote->session, FSH_NOTE_SIGNED_IN, FRESHET_OK, 0);
         TAILQ_REMOVE(&remote->commands, call, in_list);
         fsh_engine_put_on(&remote->granted, call);
         fsh_remote_ask_cancel(remote->fetch);
@@ -410,7 +419,9 @@ void fsh_remote_answered(struct fsh_request *request, const struct fsh_reply *re
         fetch_answered(remote, &copy, reply, &problem);
     else if (copy.kind == FSH_ASK_REPORT)
         report_answered(remote, &copy, reply, &problem);
-    else
+    else if (copy.call)
         command_answered(remote, copy.call, reply, &problem);
+    else /* of a caller who has gone: what is at hand now may be something else */
+        remote->look_at = fsh_engine_now(remote->session->engine).mono;
     fsh_remote_advance(remote);
 }

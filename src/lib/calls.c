@@ -122,6 +122,10 @@ int fsh_lib_make_sign_in(struct freshet_session *session, const char *username,
     call->kind = FSH_CALL_SIGN_IN;
     if (session->freshet->keeper)
         own = &keepers;
+    if (own == &keepers && !username != !password)
+        return fsh_base_fail(error, FRESHET_EINVAL,
+                             "session %s is a keeper's: pass a username and a password, or neither",
+                             session->engine.name);
     if (!username && !own->username)
         return fsh_base_fail(error, FRESHET_EINVAL,
                              "session %s has no username of its own: pass one",

@@ -38,6 +38,10 @@ static void a_token_at_hand_needs_nobody_else(void **state)
     struct hold hold;
     struct end end = {0};
 
+    if (embedded_only("nothing of the program's can hold its thread up")) {
+        freshet_session_close(session);
+        return;
+    }
     (void)sem_init(&hold.begun, 0, 0);
     (void)sem_init(&hold.go_on, 0, 0);
     options.kind = FRESHET_SERVICE;
