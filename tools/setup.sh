@@ -16,7 +16,7 @@ for purpose in "$@"; do
     lint) packages="$packages git clang-format clang-tidy mandoc" ;;
     fuzz) packages="$packages clang libclang-rt-14-dev" ;;
     bench) packages="$packages golang-go golang-golang-x-oauth2-dev" ;;
-    test) packages="$packages git g++ python3-jsonschema python3-yaml systemd curl nodejs tmux zsh fish" ;;
+    test) packages="$packages git g++ python3-jsonschema gdb python3-yaml systemd curl nodejs tmux zsh fish" ;;
     *) echo "setup.sh: no such purpose: $purpose" >&2; exit 64 ;;
     esac
 done

@@ -6,7 +6,6 @@
 #include "base/post.h"
 #include "keeper/keeper.h"
 #include "keeper/loop.h"
-#include "keeper/metrics.h"
 #include "keeper/server.h"
 #include "keeper/socket.h"
 #include "unit.h"
@@ -139,14 +138,6 @@ const struct fsh_route fsh_events_routes[] = {{0}};
 const struct fsh_route fsh_health_routes[] = {{0}};
 const struct fsh_route fsh_authz_routes[] = {{0}};
 const struct fsh_route fsh_browser_routes[] = {{0}};
-
-/* Counted elsewhere. */
-void fsh_metrics_answered(struct fsh_metrics *metrics, const struct fsh_route *route, unsigned http)
-{
-    (void)metrics;
-    (void)route;
-    (void)http;
-}
 
 static void *serve(void *data)
 {
