@@ -51,6 +51,10 @@ class Kept(World):
 def main():
     world = Kept(*sys.argv[1:4])
     tap = Tap()
+
+    def check(name, good):
+        tap.case(name, [] if good else ["it is not so"])
+
     password = os.path.join(world.folder, "password")
     world.begin()
     try:
@@ -79,14 +83,14 @@ def main():
         check("--keeper and --no-keeper are no pair",
                   world.code("--keeper", world.socket, "--no-keeper", "status") == 64)
         check("nobody signed it in", world.code("headers", "nosuch") == 77)
-    finally:
-        ended = world.end()
-    check("the keeper ends cleanly", ended == 0)
-    check("without a keeper the stores are used", world.code("headers", "billing") == 0)
-    check("a keeper that was named must be there",
+        check("the keeper ends cleanly", world.end() == 0)
+        check("without a keeper the stores are used", world.code("headers", "billing") == 0)
+        check("a keeper that was named must be there",
               world.code("--keeper", world.socket, "status", "billing") == 75)
-    world.close()
-    world.dev.close()
+    finally:
+        world.end()
+        world.dev.close()
+        world.close()
     tap.end()
 
 
