@@ -18,8 +18,6 @@
 #define PROCESSES 20
 #define SESSION   "shared"
 
-extern char **environ;
-
 /* ---- speaking with the keeper ------------------------------------------------------------- */
 
 struct text {
@@ -169,6 +167,8 @@ static void herd(struct keeper *keeper, unsigned *ret_answered, unsigned *ret_ge
     long long first = 0;
     long long generation;
     int ends[2];
+    char line[64];
+    char *rest;
     FILE *words;
     long status;
 
@@ -184,7 +184,9 @@ static void herd(struct keeper *keeper, unsigned *ret_answered, unsigned *ret_ge
     (void)posix_spawn_file_actions_destroy(&actions);
     (void)close(ends[1]);
     words = fdopen(ends[0], "r");
-    while (words && fscanf(words, "%lld %ld", &generation, &status) == 2) {
+    while (words && fgets(line, sizeof(line), words)) {
+        generation = strtoll(line, &rest, 10);
+        status = strtol(rest, NULL, 10);
         *ret_answered += status == 200;
         *ret_generations += generation != first;
         first = generation;

@@ -34,10 +34,10 @@ void fsh_doctor_config(struct fsh_doctor *doctor);      /* doctor.c */
 void fsh_doctor_permissions(struct fsh_doctor *doctor); /* doctor_files.c */
 void fsh_doctor_key(struct fsh_doctor *doctor);         /* doctor_store.c */
 void fsh_doctor_store(struct fsh_doctor *doctor);       /* doctor_store.c */
-void fsh_doctor_keeper(struct fsh_doctor *doctor);      /* doctor_keeper.c: instead of these three */
-void fsh_doctor_clock(struct fsh_doctor *doctor);       /* doctor_clock.c */
-void fsh_doctor_limits(struct fsh_doctor *doctor);      /* doctor_clock.c */
-void fsh_doctor_platform(struct fsh_doctor *doctor);    /* doctor_platform.c */
+void fsh_doctor_keeper(struct fsh_doctor *doctor);   /* doctor_keeper.c: instead of these three */
+void fsh_doctor_clock(struct fsh_doctor *doctor);    /* doctor_clock.c */
+void fsh_doctor_limits(struct fsh_doctor *doctor);   /* doctor_clock.c */
+void fsh_doctor_platform(struct fsh_doctor *doctor); /* doctor_platform.c */
 
 /* Judges this machine's clock by the platform's: `date` is a Date header, `sent` and `came` are
  * when the request left and the answer came. */

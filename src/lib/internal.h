@@ -48,7 +48,7 @@ struct freshet {
     struct fsh_token_cache *tokens;
     int64_t threshold_ms;
     uint64_t boot; /* as fsh_clock_boot */
-    bool keeper; /* the sessions are a keeper's: there are no stores */
+    bool keeper;   /* the sessions are a keeper's: there are no stores */
     struct fsh_events events;
 };
 
