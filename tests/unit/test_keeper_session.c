@@ -94,6 +94,9 @@ static void what_a_gateway_may_let_through(void **state)
         {"X-Original-Method: GET\nUpgrade: websocket\nOrigin: https://evil.example\n", 403},
         {"X-Original-Method: GET\nUpgrade: websocket\nOrigin: " ORIGIN "\n", 200},
         {"X-Original-Method: GET\nUpgrade: \n", 200},
+        {"X-Original-Method: GET\nSec-WebSocket-Key: AAAA\n", 403},
+        {"X-Original-Method: GET\nSec-WebSocket-Version: 13\nOrigin: https://evil.example\n", 403},
+        {"X-Original-Method: GET\nSec-WebSocket-Version: 13\nOrigin: " ORIGIN "\n", 200},
     };
     struct page page = page_of(state);
 
