@@ -164,6 +164,45 @@ static void people_neither_wait_for_a_place_nor_take_one(void **state)
     assert_int_equal(gate.taken, 1);
 }
 
+/* The platform does not take what a sign-in, of a person or of a service, sent. */
+static void sign_in_refused(struct fsh_gate *gate, bool person, int64_t retry_after_ms)
+{
+    const struct fsh_policy policy = {.threshold_ms = FSH_THRESHOLD_MS, .service = !person};
+    const struct fsh_now now = {{1000}, {INT64_C(1800000000000)}, 1};
+    const struct fsh_result result = {
+        .kind = FSH_RESULT_TRANSIENT,
+        .status = FRESHET_EUNAVAILABLE,
+        .retry_after_ms = retry_after_ms,
+    };
+    struct fsh_record record = {0};
+    struct fsh_effects fx = {0};
+    struct fsh_core core;
+
+    take_off(&core, &policy, gate, person);
+    record.reserved = 1;
+    record.lease.generation = 1;
+    fsh_core_stored(&core, now, core.ticket, FRESHET_OK, FSH_VERDICT_DONE, &record, -1, &fx);
+    assert_int_equal(core.step, FSH_STEP_SEND);
+    fsh_core_answered(&core, now, core.ticket, &result, &fx);
+    assert_int_equal(core.step, FSH_STEP_RELEASE);
+}
+
+/* Anybody can type what the platform does not take; only what it says of later counts for all. */
+static void what_people_type_closes_no_gate(void **state)
+{
+    struct fsh_gate gate = {0};
+
+    (void)state;
+    sign_in_refused(&gate, true, -1);
+    assert_int_equal(gate.failures, 0);
+    assert_int_equal(fsh_core_gate_opens(&gate).ms, 0);
+    sign_in_refused(&gate, true, 5000);
+    assert_int_equal(fsh_core_gate_opens(&gate).ms, 6000);
+    gate = (struct fsh_gate){0};
+    sign_in_refused(&gate, false, -1);
+    assert_int_equal(gate.failures, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +212,7 @@ int main(void)
         cmocka_unit_test(a_gate_has_so_many_places),
         cmocka_unit_test(a_gate_without_a_bound_is_never_full),
         cmocka_unit_test(people_neither_wait_for_a_place_nor_take_one),
+        cmocka_unit_test(what_people_type_closes_no_gate),
         cmocka_unit_test(while_the_platform_fails_one_at_a_time_tries_it),
         cmocka_unit_test(retry_after_is_obeyed_up_to_five_minutes),
     };
