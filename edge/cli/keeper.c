@@ -4,6 +4,7 @@
 
 #include "cli.h"
 
+#include <errno.h>
 #include <freshet/config.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,9 @@ static bool answers(const char *path)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return false;
-    connected = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+    /* EAGAIN: so many wait to be let in that there is no room; but there is somebody. */
+    connected =
+        connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN;
     (void)close(fd);
     return connected;
 }

@@ -24,7 +24,7 @@
 
 #define FSH_BODY_MAX       262144 /* bytes of an answer's body */
 #define FSH_TOKEN_MAX      16384  /* bytes of a token */
-#define FSH_FLIGHTS_MAX    64     /* sign-ins and refreshes of one platform at once */
+#define FSH_FLIGHTS_MAX    64     /* of one platform at once, beside those of people */
 #define FSH_PARTNERS_MAX   256    /* partner ids of one account */
 #define FSH_PARTNER_ID_MAX 128    /* bytes of one of them */
 #define FSH_NAME_MAX       128    /* bytes of a session's name */

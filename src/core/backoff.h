@@ -22,12 +22,13 @@ struct fsh_gate {
     struct fsh_mono trial_to;  /* while it fails: until when the exchange that tries it may take */
     struct fsh_mono closed_to; /* the platform's own Retry-After: not even a person goes before */
     uint32_t failures;         /* in a row */
-    uint32_t room;             /* flights at once; 0: any number */
-    uint32_t taken;            /* ... that there are; a person's may be above the bound */
+    uint32_t room;             /* flights at once that no person began; 0: any number */
+    uint32_t taken;            /* ... that there are */
 };
 
 /* Thousands of tokens may end together. A flight begins when there is room for one more, and takes
- * its place before it asks for a lease, so that who waits costs neither platform nor store. */
+ * its place before it asks for a lease, so that who waits costs neither platform nor store. A
+ * person's neither waits nor takes a place. */
 bool fsh_core_gate_full(const struct fsh_gate *gate);
 void fsh_core_gate_take(struct fsh_gate *gate);
 

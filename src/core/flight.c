@@ -165,12 +165,25 @@ static bool works(const struct fsh_result *result)
            (result->kind == FSH_RESULT_GRANT && result->lifetime_ms != 0);
 }
 
+static bool of_person(const struct fsh_core *core)
+{
+    return core->command != FSH_ERRAND_NONE && core->command == core->errand;
+}
+
+/* What a person typed may be what the platform does not take (a WAF's 403, a 400 that is no
+ * verdict): whoever can reach a sign-in page must not hold back the refreshes of all. */
+static bool says_nothing(const struct fsh_core *core, const struct fsh_result *result)
+{
+    return result->kind == FSH_RESULT_LOCAL ||
+           (of_person(core) && result->kind == FSH_RESULT_TRANSIENT && result->retry_after_ms < 0);
+}
+
 static void tell_gate(struct fsh_core *core, struct fsh_now *now, const struct fsh_result *result,
                       struct fsh_effects *fx)
 {
     bool look;
 
-    if (result->kind == FSH_RESULT_LOCAL)
+    if (says_nothing(core, result))
         look = fsh_core_gate_leave(core->gate);
     else if (works(result))
         look = fsh_core_gate_worked(core->gate);
@@ -335,11 +348,6 @@ static void read_done(struct fsh_core *core, struct fsh_now *now, enum fsh_verdi
     if (!core->loaded)
         fsh_core_note(fx, FSH_NOTE_OPENED, FRESHET_OK, (int64_t)core->record.generation);
     fsh_core_settle(core, now, fx);
-}
-
-static bool of_person(const struct fsh_core *core)
-{
-    return core->command != FSH_ERRAND_NONE && core->command == core->errand;
 }
 
 /* The gate may have closed while the store was asked. A person passes it, but not Retry-After. */

@@ -172,9 +172,12 @@ static void begin_flight(struct fsh_core *core, enum fsh_errand errand, struct f
 {
     core->errand = errand;
     core->refused = false;
-    if (!core->placed)
+    /* A person's is not held back, and so takes no place: however many try to sign in, there is
+     * room for refreshes. */
+    if (!core->placed && core->command == FSH_ERRAND_NONE) {
         fsh_core_gate_take(core->gate);
-    core->placed = true;
+        core->placed = true;
+    }
     if (!core->clean) {
         core->attempt = fsh_core_draw(&now->random) | 1;
         core->clean = true;

@@ -33,12 +33,22 @@ static void go_on(struct fsh_attempt *attempt, int status, const struct freshet_
     sodium_memzero(&cookie, sizeof(cookie));
 }
 
+/* The browser has still the cookie of a session that goes on, and with it the means to end it. */
+static bool has_session(const struct fsh_attempt *attempt)
+{
+    return attempt->since_s == 0 && attempt->replaces &&
+           fsh_browsers_by_hash(attempt->browsers, attempt->replaced);
+}
+
 static void refuse(struct fsh_attempt *attempt, int status, const struct freshet_error *error)
 {
+    struct fsh_page *page = fsh_browser_problem(status, error);
+
     fsh_browser_audit("browser-sign-in-refused", NULL, attempt->account, &attempt->client,
                       freshet_status_name(status));
-    answer(attempt,
-           fsh_browser_set_cookie(attempt->browsers, fsh_browser_problem(status, error), NULL));
+    if (!has_session(attempt))
+        page = fsh_browser_set_cookie(attempt->browsers, page, NULL);
+    answer(attempt, page);
     fsh_attempt_free(attempt);
 }
 

@@ -2,9 +2,13 @@
 
 /* Rules 6 and 8: windows that double, the gate of a platform. */
 
+#include "base/bounds.h"
 #include "core/backoff.h"
 #include "core/random.h"
+#include "core/session.h"
 #include "unit.h"
+
+#include <freshet/status.h>
 
 static struct fsh_mono at(int64_t ms)
 {
@@ -94,7 +98,7 @@ static void a_gate_has_so_many_places(void **state)
         fsh_core_gate_take(&gate);
     }
     assert_true(fsh_core_gate_full(&gate));
-    fsh_core_gate_take(&gate); /* a person's */
+    fsh_core_gate_take(&gate); /* one too many is still counted */
     fsh_core_gate_failed(&gate, at(0), -1, 500);
     fsh_core_gate_worked(&gate);
     assert_true(fsh_core_gate_full(&gate));
@@ -120,6 +124,85 @@ static void a_gate_without_a_bound_is_never_full(void **state)
         assert_false(fsh_core_gate_give(&gate));
 }
 
+/* A core that asks for a lease: for itself, or for a person. */
+static void take_off(struct fsh_core *core, const struct fsh_policy *policy, struct fsh_gate *gate,
+                     bool person)
+{
+    const struct fsh_now now = {{1000}, {INT64_C(1800000000000)}, 1};
+    const struct fsh_record none = {0};
+    struct fsh_effects fx = {0};
+
+    fsh_core_init(core, policy, gate, 1);
+    fsh_core_tick(core, now, &fx);
+    fsh_core_stored(core, now, core->ticket, FRESHET_OK, FSH_VERDICT_DONE, &none, -1, &fx);
+    if (person)
+        assert_int_equal(fsh_core_command(core, now, FSH_ERRAND_SIGN_IN, &fx), FRESHET_OK);
+}
+
+/* However many sign in, there is room for what nobody may see. */
+static void people_neither_wait_for_a_place_nor_take_one(void **state)
+{
+    const struct fsh_policy people = {.threshold_ms = FSH_THRESHOLD_MS};
+    const struct fsh_policy service = {.threshold_ms = FSH_THRESHOLD_MS, .service = true};
+    struct fsh_gate gate = {.room = 1};
+    struct fsh_core core;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        take_off(&core, &people, &gate, true);
+        assert_int_equal(core.step, FSH_STEP_LEASE);
+        assert_int_equal(gate.taken, 0);
+    }
+    take_off(&core, &service, &gate, false);
+    assert_int_equal(core.step, FSH_STEP_LEASE);
+    assert_int_equal(gate.taken, 1);
+    take_off(&core, &service, &gate, false);
+    assert_int_equal(core.step, FSH_STEP_IDLE);
+    assert_true(core.queued);
+    take_off(&core, &people, &gate, true);
+    assert_int_equal(core.step, FSH_STEP_LEASE);
+    assert_int_equal(gate.taken, 1);
+}
+
+/* The platform does not take what a sign-in, of a person or of a service, sent. */
+static void sign_in_refused(struct fsh_gate *gate, bool person, int64_t retry_after_ms)
+{
+    const struct fsh_policy policy = {.threshold_ms = FSH_THRESHOLD_MS, .service = !person};
+    const struct fsh_now now = {{1000}, {INT64_C(1800000000000)}, 1};
+    const struct fsh_result result = {
+        .kind = FSH_RESULT_TRANSIENT,
+        .status = FRESHET_EUNAVAILABLE,
+        .retry_after_ms = retry_after_ms,
+    };
+    struct fsh_record record = {0};
+    struct fsh_effects fx = {0};
+    struct fsh_core core;
+
+    take_off(&core, &policy, gate, person);
+    record.reserved = 1;
+    record.lease.generation = 1;
+    fsh_core_stored(&core, now, core.ticket, FRESHET_OK, FSH_VERDICT_DONE, &record, -1, &fx);
+    assert_int_equal(core.step, FSH_STEP_SEND);
+    fsh_core_answered(&core, now, core.ticket, &result, &fx);
+    assert_int_equal(core.step, FSH_STEP_RELEASE);
+}
+
+/* Anybody can type what the platform does not take; only what it says of later counts for all. */
+static void what_people_type_closes_no_gate(void **state)
+{
+    struct fsh_gate gate = {0};
+
+    (void)state;
+    sign_in_refused(&gate, true, -1);
+    assert_int_equal(gate.failures, 0);
+    assert_int_equal(fsh_core_gate_opens(&gate).ms, 0);
+    sign_in_refused(&gate, true, 5000);
+    assert_int_equal(fsh_core_gate_opens(&gate).ms, 6000);
+    gate = (struct fsh_gate){0};
+    sign_in_refused(&gate, false, -1);
+    assert_int_equal(gate.failures, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +211,8 @@ int main(void)
         cmocka_unit_test(a_gate_that_never_failed_is_open),
         cmocka_unit_test(a_gate_has_so_many_places),
         cmocka_unit_test(a_gate_without_a_bound_is_never_full),
+        cmocka_unit_test(people_neither_wait_for_a_place_nor_take_one),
+        cmocka_unit_test(what_people_type_closes_no_gate),
         cmocka_unit_test(while_the_platform_fails_one_at_a_time_tries_it),
         cmocka_unit_test(retry_after_is_obeyed_up_to_five_minutes),
     };

@@ -69,6 +69,20 @@ static void only_our_pages_change_anything(void **state)
     assert_int_equal(page_authz(&page, NULL), 200);
 }
 
+/* A slip of the finger does not leave a session behind that nobody can sign out any more. */
+static void a_sign_in_that_is_refused_leaves_the_session_before(void **state)
+{
+    struct page page = page_of(state);
+
+    page_sign_in(&page, "svc-demo");
+    assert_int_equal(page_send(&page, "POST", "/freshet/sign-in", NULL,
+                               "{\"username\": \"svc-demo\", \"password\": \"wrong\"}"),
+                     401);
+    assert_int_equal(page_authz(&page, NULL), 200);
+    assert_int_equal(page_send(&page, "POST", "/freshet/sign-out", NULL, NULL), 204);
+    assert_int_equal(page_authz(&page, NULL), 401);
+}
+
 static void what_a_gateway_may_let_through(void **state)
 {
     static const struct {
@@ -94,6 +108,9 @@ static void what_a_gateway_may_let_through(void **state)
         {"X-Original-Method: GET\nUpgrade: websocket\nOrigin: https://evil.example\n", 403},
         {"X-Original-Method: GET\nUpgrade: websocket\nOrigin: " ORIGIN "\n", 200},
         {"X-Original-Method: GET\nUpgrade: \n", 200},
+        {"X-Original-Method: GET\nSec-WebSocket-Key: AAAA\n", 403},
+        {"X-Original-Method: GET\nSec-WebSocket-Version: 13\nOrigin: https://evil.example\n", 403},
+        {"X-Original-Method: GET\nSec-WebSocket-Version: 13\nOrigin: " ORIGIN "\n", 200},
     };
     struct page page = page_of(state);
 
@@ -443,6 +460,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(only_our_pages_change_anything, visit_setup,
                                         visit_teardown),
+        cmocka_unit_test_setup_teardown(a_sign_in_that_is_refused_leaves_the_session_before,
+                                        visit_setup, visit_teardown),
         cmocka_unit_test_setup_teardown(what_a_gateway_may_let_through, visit_setup,
                                         visit_teardown),
         cmocka_unit_test_setup_teardown(forged_cookies, visit_setup, visit_teardown),
