@@ -302,6 +302,7 @@ static enum MHD_Result begin(struct fsh_connection *connection, const char *meth
     request->data = NULL;
     request->gone = NULL;
     request->route = NULL;
+    request->verb = 0;
     memset(request->segments, 0, sizeof(request->segments));
     if (!framed(connection, &has_body))
         return refuse(connection, 400, "it is not clear where the request ends");
