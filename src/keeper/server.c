@@ -440,9 +440,10 @@ static void listener_free(struct fsh_listener *listener)
     if (listener->daemon) {
         if (listener->watch.fd >= 0)
             fsh_main_loop_unwatch(loop, &listener->watch);
-        (void)MHD_run(listener->daemon);
+        /* First, so that the last run takes nobody in who would be suspended when it stops. */
         if (listener->fd >= 0)
             (void)MHD_quiesce_daemon(listener->daemon);
+        (void)MHD_run(listener->daemon);
         MHD_stop_daemon(listener->daemon);
     }
     if (listener->fd >= 0)
