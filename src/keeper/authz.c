@@ -161,7 +161,10 @@ static void service_done(void *data, int status, const struct freshet_freshness 
     (void)freshness;
     if (request) {
         request->gone = NULL;
-        if (status == FRESHET_OK && session)
+        /* A reload may have swapped the grants while it waited. */
+        if (!(fsh_grants_verbs(wait->entry->grants, request->peer) & FSH_VERB_READ))
+            answer_problem(request, FRESHET_EACCESS, NULL);
+        else if (status == FRESHET_OK && session)
             answer_headers(request,
                            &(struct subject){session, freshet_session_name(session), NULL});
         else

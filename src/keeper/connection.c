@@ -207,7 +207,7 @@ void fsh_connection_resume(struct fsh_connection *connection)
     fsh_main_loop_unwatch(server->loop, &connection->hang_up);
     MHD_resume_connection(connection->mhd);
     /* It has no descriptor of its own that would tell the loop. */
-    fsh_main_loop_alarm(server->loop, &connection->gate->again, 0);
+    fsh_main_loop_alarm(server->loop, &connection->listener->again, 0);
 }
 
 void fsh_connection_gone(struct fsh_connection *connection)
@@ -226,9 +226,10 @@ void fsh_connection_gone(struct fsh_connection *connection)
 
 /* ---- connections ------------------------------------------------------------------------- */
 
-struct fsh_connection *fsh_connection_new(struct fsh_gate *gate, int fd, struct fsh_peer *peer)
+struct fsh_connection *fsh_connection_new(struct fsh_listener *listener, int fd,
+                                          struct fsh_peer *peer)
 {
-    struct fsh_server *server = gate->server;
+    struct fsh_server *server = listener->server;
     struct fsh_guest *guest = guest_of(server, peer->uid);
     struct fsh_connection *connection = NULL;
 
@@ -240,7 +241,7 @@ struct fsh_connection *fsh_connection_new(struct fsh_gate *gate, int fd, struct 
         return NULL;
     }
     connection->server = server;
-    connection->gate = gate;
+    connection->listener = listener;
     connection->hang_up.fd = fd;
     connection->peer = *peer;
     *peer = (struct fsh_peer){0};

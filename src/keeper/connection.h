@@ -27,7 +27,7 @@ enum fsh_stage {
 /* The connections of one uid. */
 struct fsh_guest;
 
-struct fsh_gate;
+struct fsh_listener;
 
 struct fsh_stream {
     char *bytes; /* FSH_REQUEST_STREAM_MAX + FSH_REQUEST_LAST_MAX: a ring */
@@ -39,7 +39,7 @@ struct fsh_stream {
 struct fsh_connection {
     struct fsh_server *server;
     struct MHD_Connection *mhd;
-    struct fsh_gate *gate;
+    struct fsh_listener *listener;
     struct fsh_peer peer;
     struct fsh_guest *guest;
     enum fsh_stage stage;
@@ -67,20 +67,20 @@ struct fsh_connection {
 TAILQ_HEAD(fsh_connections, fsh_connection);
 
 /* A listening socket, and the libmicrohttpd that serves it. */
-struct fsh_gate {
+struct fsh_listener {
     struct fsh_server *server;
     enum fsh_door door;
     struct MHD_Daemon *daemon;
     struct fsh_watch watch; /* of its epoll descriptor */
     struct fsh_alarm again; /* it has more to do at once */
     int fd;                 /* -1: closed */
-    struct fsh_gate *next;
+    struct fsh_listener *next;
 };
 
 struct fsh_server {
     struct fsh_keeper *keeper;
     struct fsh_main_loop *loop;
-    struct fsh_gate *gates;
+    struct fsh_listener *listeners;
     struct fsh_guest *guests;
     struct fsh_connections stages[FSH_STAGES];
     struct fsh_alarm tick;
@@ -91,7 +91,8 @@ struct fsh_server {
 /* ---- connection.c */
 
 /* Admits a peer whose credentials are read, which it takes over: NULL when there is no place. */
-struct fsh_connection *fsh_connection_new(struct fsh_gate *gate, int fd, struct fsh_peer *peer);
+struct fsh_connection *fsh_connection_new(struct fsh_listener *listener, int fd,
+                                          struct fsh_peer *peer);
 void fsh_connection_free(struct fsh_connection *connection);
 
 void fsh_connection_stage(struct fsh_connection *connection, enum fsh_stage stage);

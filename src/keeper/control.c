@@ -67,6 +67,7 @@ static void find(struct fsh_keeper_request *request, enum fsh_verb verb, bool an
     struct fsh_ask *ask;
     int status;
 
+    request->verb = verb;
     if (!(fsh_grants_verbs(entry ? entry->grants : NULL, request->peer) & verb)) {
         fsh_request_answer(request, fsh_page_problem(FRESHET_EACCESS, NULL));
         return;
@@ -206,6 +207,14 @@ static void answer_closed(struct fsh_keeper_request *request)
     fsh_request_answer(request, fsh_page_problem(FRESHET_ECLOSED, &error));
 }
 
+/* A reload may have swapped the grants while it waited. */
+static bool still_granted(const struct fsh_ask *ask)
+{
+    const struct fsh_keeper_request *request = ask->request;
+
+    return (fsh_grants_verbs(ask->entry->grants, request->peer) & request->verb) != 0;
+}
+
 void fsh_ask_done(void *data, int status, const struct freshet_freshness *freshness,
                   const struct freshet_error *error)
 {
@@ -215,6 +224,8 @@ void fsh_ask_done(void *data, int status, const struct freshet_freshness *freshn
     ask->operation = NULL;
     if (ask->request && !ask->entry->session)
         answer_closed(ask->request);
+    else if (ask->request && !still_granted(ask))
+        fsh_request_answer(ask->request, fsh_page_problem(FRESHET_EACCESS, NULL));
     else if (ask->request && ask->answer(ask, status, error))
         return;
     fsh_entry_unref(ask->entry);

@@ -81,8 +81,9 @@ static json_t *list_json(const struct listing *listing)
     for (size_t i = 0; i < listing->count; i++) {
         const struct item *item = &listing->items[i];
 
-        /* One that was closed meanwhile is none. */
+        /* One that was closed meanwhile is none, nor one that is not granted any more. */
         if (item->known && item->entry->session &&
+            fsh_grants_verbs(item->entry->grants, listing->request->peer) != 0 &&
             json_array_append_new(list, fsh_control_status_json(item->entry, &item->status)) != 0) {
             json_decref(list);
             return NULL;

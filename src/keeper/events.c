@@ -277,14 +277,33 @@ static bool replay(struct reader *reader, const char *id)
 
 /* ---- the route --------------------------------------------------------------------------- */
 
+/* Whether there is a place for one more reader of this peer; else *ret_most says how many may be.
+ */
+static bool admits(const struct fsh_events_hub *hub, const struct fsh_peer *peer, int *ret_most)
+{
+    const struct reader *reader;
+    int own = 0;
+
+    *ret_most = FSH_EVENTS_READERS;
+    if (hub->counts.readers >= FSH_EVENTS_READERS)
+        return false;
+    if (fsh_peer_trusted(peer))
+        return true;
+    *ret_most = FSH_EVENTS_SHARE;
+    LIST_FOREACH (reader, &hub->readers, in_hub)
+        own += reader->request->peer->uid == peer->uid;
+    return own < FSH_EVENTS_SHARE;
+}
+
 /* NULL, and the request is answered. */
 static struct reader *reader_new(struct fsh_events_hub *hub, struct fsh_keeper_request *request)
 {
     struct reader *reader;
+    int most;
 
-    if (hub->counts.readers >= FSH_EVENTS_READERS) {
-        fsh_request_answer(request, fsh_page_fail(FRESHET_ELIMIT, "there are %d readers already",
-                                                  FSH_EVENTS_READERS));
+    if (!admits(hub, request->peer, &most)) {
+        fsh_request_answer(request,
+                           fsh_page_fail(FRESHET_ELIMIT, "there are %d readers already", most));
         return NULL;
     }
     reader = calloc(1, sizeof(*reader));

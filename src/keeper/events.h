@@ -14,8 +14,10 @@ struct fsh_events_hub;
 /* The latest are kept, for readers who come back. */
 #define FSH_EVENTS_KEPT 256
 
-/* Readers at the most; more are answered 503. Each of them costs a stream's memory. */
+/* Readers at the most; more are answered 503. Each of them costs a stream's memory. Anybody may be
+ * one, so a uid has a share; root and the keeper's own user do not. */
 #define FSH_EVENTS_READERS 64
+#define FSH_EVENTS_SHARE   16
 
 #define FSH_EVENTS_ALIVE_MS 15000 /* between two signs of life to a reader */
 

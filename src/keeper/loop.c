@@ -17,6 +17,7 @@ struct fsh_main_loop {
     int fd;
     bool stopping;
     int64_t now_ms;
+    unsigned round; /* counts the rounds in which alarms are rung */
     struct fsh_alarm *alarms;
     /* What epoll_wait brought, and how much of it is still to be told. */
     struct epoll_event events[BATCH];
@@ -100,16 +101,20 @@ void fsh_main_loop_alarm(struct fsh_main_loop *loop, struct fsh_alarm *alarm, in
     fsh_main_loop_unset(loop, alarm);
     alarm->at_ms = loop->now_ms + (in_ms > 0 ? in_ms : 0);
     alarm->set = true;
+    alarm->round = loop->round;
     loop->alarms = meld(loop->alarms, alarm);
 }
 
-/* Those that are due now; what they set anew waits for the next round. */
+/* Those that are due now; what they set anew waits for the next round, and with it those of the
+ * same millisecond that come after it. */
 static void ring(struct fsh_main_loop *loop)
 {
     int64_t now_ms = loop->now_ms;
     int left = 1024; /* descriptors want their turn */
 
-    while (left-- > 0 && loop->alarms && loop->alarms->at_ms <= now_ms && !loop->stopping) {
+    loop->round++;
+    while (left-- > 0 && loop->alarms && loop->alarms->at_ms <= now_ms &&
+           loop->alarms->round != loop->round && !loop->stopping) {
         struct fsh_alarm *alarm = loop->alarms;
 
         fsh_main_loop_unset(loop, alarm);

@@ -18,6 +18,7 @@ struct fsh_alarm {
     /* The loop's: a node of a pairing heap (Fredman et al. 1986), which allocates nothing. */
     int64_t at_ms; /* CLOCK_BOOTTIME */
     bool set;
+    unsigned round; /* of the loop, in which it was set */
     struct fsh_alarm *child;
     struct fsh_alarm *next;
     struct fsh_alarm *back; /* the sibling before, or the parent */

@@ -26,9 +26,13 @@
 static void raise_descriptors(void)
 {
     struct rlimit limit;
+    rlim_t wanted;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    wanted = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = wanted;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
 }

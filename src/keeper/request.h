@@ -38,6 +38,7 @@ struct fsh_keeper_request {
     char names[FSH_REQUEST_PATH_MAX + 1];
     const struct fsh_request_source *source;
     const struct fsh_route *route; /* that it took; NULL: none */
+    unsigned verb; /* that the peer must have on the session, now and when the answer comes */
 
     /* The handler's, between its return and the answer. */
     void *data;

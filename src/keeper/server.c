@@ -30,25 +30,25 @@ static const size_t header_room[] = {
 
 /* ---- running libmicrohttpd --------------------------------------------------------------- */
 
-static void run(struct fsh_gate *gate)
+static void run(struct fsh_listener *listener)
 {
     MHD_UNSIGNED_LONG_LONG ms;
 
-    (void)MHD_run(gate->daemon);
+    (void)MHD_run(listener->daemon);
     /* Its epoll descriptor is edge-triggered within: what it has left over it does not show. */
-    if (MHD_get_timeout(gate->daemon, &ms) == MHD_YES && ms == 0)
-        fsh_main_loop_alarm(gate->server->loop, &gate->again, 0);
+    if (MHD_get_timeout(listener->daemon, &ms) == MHD_YES && ms == 0)
+        fsh_main_loop_alarm(listener->server->loop, &listener->again, 0);
 }
 
-static void gate_ready(struct fsh_watch *watch, uint32_t events)
+static void listener_ready(struct fsh_watch *watch, uint32_t events)
 {
     (void)events;
-    run(fsh_container_of(watch, struct fsh_gate, watch));
+    run(fsh_container_of(watch, struct fsh_listener, watch));
 }
 
-static void gate_again(struct fsh_alarm *alarm)
+static void listener_again(struct fsh_alarm *alarm)
 {
-    run(fsh_container_of(alarm, struct fsh_gate, again));
+    run(fsh_container_of(alarm, struct fsh_listener, again));
 }
 
 /* ---- requests: where they come from ------------------------------------------------------ */
@@ -294,7 +294,7 @@ static enum MHD_Result begin(struct fsh_connection *connection, const char *meth
 
     connection->begun = true;
     request->keeper = connection->server->keeper;
-    request->door = connection->gate->door;
+    request->door = connection->listener->door;
     request->peer = &connection->peer;
     request->method = method;
     request->path = connection->path;
@@ -302,6 +302,7 @@ static enum MHD_Result begin(struct fsh_connection *connection, const char *meth
     request->data = NULL;
     request->gone = NULL;
     request->route = NULL;
+    request->verb = 0;
     memset(request->segments, 0, sizeof(request->segments));
     if (!framed(connection, &has_body))
         return refuse(connection, 400, "it is not clear where the request ends");
@@ -392,7 +393,7 @@ static void turn_away(struct fsh_server *server, int fd)
 }
 
 /* NULL: it was turned away, and libmicrohttpd will find it closed. */
-static struct fsh_connection *welcome(struct fsh_gate *gate, struct MHD_Connection *mhd)
+static struct fsh_connection *welcome(struct fsh_listener *listener, struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -402,10 +403,10 @@ static struct fsh_connection *welcome(struct fsh_gate *gate, struct MHD_Connecti
     if (!info)
         return NULL;
     if (fsh_peer_read(info->connect_fd, &peer) == FRESHET_OK)
-        connection = fsh_connection_new(gate, info->connect_fd, &peer);
+        connection = fsh_connection_new(listener, info->connect_fd, &peer);
     fsh_peer_done(&peer);
     if (!connection)
-        turn_away(gate->server, info->connect_fd);
+        turn_away(listener->server, info->connect_fd);
     else
         connection->mhd = mhd;
     return connection;
@@ -431,43 +432,45 @@ static void quiet(void *data, const char *format, va_list arguments)
     (void)arguments;
 }
 
-static void gate_free(struct fsh_gate *gate)
+static void listener_free(struct fsh_listener *listener)
 {
-    struct fsh_main_loop *loop = gate->server->loop;
+    struct fsh_main_loop *loop = listener->server->loop;
 
-    fsh_main_loop_unset(loop, &gate->again);
-    if (gate->daemon) {
-        if (gate->watch.fd >= 0)
-            fsh_main_loop_unwatch(loop, &gate->watch);
-        (void)MHD_run(gate->daemon);
-        if (gate->fd >= 0)
-            (void)MHD_quiesce_daemon(gate->daemon);
-        MHD_stop_daemon(gate->daemon);
+    fsh_main_loop_unset(loop, &listener->again);
+    if (listener->daemon) {
+        if (listener->watch.fd >= 0)
+            fsh_main_loop_unwatch(loop, &listener->watch);
+        /* First, so that the last run takes nobody in who would be suspended when it stops. */
+        if (listener->fd >= 0)
+            (void)MHD_quiesce_daemon(listener->daemon);
+        (void)MHD_run(listener->daemon);
+        MHD_stop_daemon(listener->daemon);
     }
-    if (gate->fd >= 0)
-        (void)close(gate->fd);
-    free(gate);
+    if (listener->fd >= 0)
+        (void)close(listener->fd);
+    free(listener);
 }
 
 /* It accepts itself: of a connection that others accepted it does not believe that it is a Unix
  * socket's, and tries options of TCP with each answer. */
-static int gate_start(struct fsh_gate *gate, struct freshet_error *error)
+static int listener_start(struct fsh_listener *listener, struct freshet_error *error)
 {
     const union MHD_DaemonInfo *info;
 
-    gate->daemon = MHD_start_daemon(
+    listener->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
-        gate, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_LISTEN_SOCKET, gate->fd,
-        MHD_OPTION_URI_LOG_CALLBACK, on_line, gate, MHD_OPTION_NOTIFY_COMPLETED, on_completed, gate,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, gate, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)(4 * FSH_SERVER_CONNECTIONS), MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, header_room[gate->door], MHD_OPTION_STRICT_FOR_CLIENT,
-        1, MHD_OPTION_END);
-    info = gate->daemon ? MHD_get_daemon_info(gate->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+        listener, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_LISTEN_SOCKET, listener->fd,
+        MHD_OPTION_URI_LOG_CALLBACK, on_line, listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        listener, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)(4 * FSH_SERVER_CONNECTIONS),
+        MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        header_room[listener->door], MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    info =
+        listener->daemon ? MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (!info)
         return fsh_base_fail(error, FRESHET_ELIMIT, "libmicrohttpd does not start");
-    gate->watch.fd = info->epoll_fd;
-    if (fsh_main_loop_watch(gate->server->loop, &gate->watch, EPOLLIN) != FRESHET_OK)
+    listener->watch.fd = info->epoll_fd;
+    if (fsh_main_loop_watch(listener->server->loop, &listener->watch, EPOLLIN) != FRESHET_OK)
         return fsh_base_fail(error, FRESHET_ELIMIT, "a socket cannot be watched: %s",
                              strerror(errno));
     return FRESHET_OK;
@@ -476,25 +479,25 @@ static int gate_start(struct fsh_gate *gate, struct freshet_error *error)
 int fsh_server_listen(struct fsh_server *server, enum fsh_door door, int fd,
                       struct freshet_error *error)
 {
-    struct fsh_gate *gate = calloc(1, sizeof(*gate));
+    struct fsh_listener *listener = calloc(1, sizeof(*listener));
     int status;
 
-    if (!gate) {
+    if (!listener) {
         (void)close(fd);
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     }
-    gate->server = server;
-    gate->door = door;
-    gate->fd = fd;
-    gate->watch = (struct fsh_watch){.fd = -1, .ready = gate_ready};
-    gate->again.ring = gate_again;
-    status = gate_start(gate, error);
+    listener->server = server;
+    listener->door = door;
+    listener->fd = fd;
+    listener->watch = (struct fsh_watch){.fd = -1, .ready = listener_ready};
+    listener->again.ring = listener_again;
+    status = listener_start(listener, error);
     if (status != FRESHET_OK) {
-        gate_free(gate);
+        listener_free(listener);
         return status;
     }
-    gate->next = server->gates;
-    server->gates = gate;
+    listener->next = server->listeners;
+    server->listeners = listener;
     return FRESHET_OK;
 }
 
@@ -532,12 +535,12 @@ static void shut_all(struct fsh_server *server, enum fsh_stage stage)
 void fsh_server_drain(struct fsh_server *server)
 {
     server->draining = true;
-    for (struct fsh_gate *gate = server->gates; gate; gate = gate->next) {
-        if (gate->fd < 0)
+    for (struct fsh_listener *listener = server->listeners; listener; listener = listener->next) {
+        if (listener->fd < 0)
             continue;
-        (void)MHD_quiesce_daemon(gate->daemon);
-        (void)close(gate->fd);
-        gate->fd = -1;
+        (void)MHD_quiesce_daemon(listener->daemon);
+        (void)close(listener->fd);
+        listener->fd = -1;
     }
     shut_all(server, FSH_STAGE_SILENT);
     shut_all(server, FSH_STAGE_IDLE);
@@ -557,15 +560,15 @@ static void let_go(struct fsh_server *server, enum fsh_stage stage)
 
 void fsh_server_free(struct fsh_server *server)
 {
-    struct fsh_gate *gate;
+    struct fsh_listener *listener;
 
     if (!server)
         return;
     for (int stage = 0; stage < FSH_STAGES; stage++)
         let_go(server, (enum fsh_stage)stage);
-    while ((gate = server->gates)) {
-        server->gates = gate->next;
-        gate_free(gate);
+    while ((listener = server->listeners)) {
+        server->listeners = listener->next;
+        listener_free(listener);
     }
     fsh_main_loop_unset(server->loop, &server->tick);
     free(server);

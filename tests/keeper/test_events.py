@@ -225,6 +225,18 @@ def count(keeper, name):
     raise AssertionError(name)
 
 
+def one_user_has_a_share_of_the_places(lab):
+    with lab.keeper() as keeper:
+        def fill():
+            streams = [Stream(keeper) for _ in range(16)]
+            answer = request(keeper.control, "GET", "/v1/events")
+            return len(streams), answer.status, answer.code
+
+        equal(Child(fill, *READER).result(), (16, 503, "FRESHET_ELIMIT"))
+        with Stream(keeper):
+            pass
+
+
 def readers(keeper):
     return count(keeper, "freshet_event_readers")
 
@@ -264,5 +276,5 @@ def streams_end_with_the_keeper(lab):
 run_cases([
     events_are_told_in_their_order, many_readers_hear_the_same, who_comes_back_misses_nothing,
     who_comes_back_too_late_is_told, only_those_who_may_read_hear_of_a_session, a_slow_reader_is_let_go,
-    readers_who_go_are_forgotten, a_sign_of_life_comes_in_time, streams_end_with_the_keeper,
+    one_user_has_a_share_of_the_places, readers_who_go_are_forgotten, a_sign_of_life_comes_in_time, streams_end_with_the_keeper,
 ])

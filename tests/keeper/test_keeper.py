@@ -231,6 +231,22 @@ def a_grant_goes_while_its_connection_is_open(lab):
             os.close(fd)
 
 
+def a_grant_goes_while_its_request_waits(lab):
+    """A flight lands after the reload: its token goes only to those who still may have it."""
+    with world_of(lab, {"billing": lab.service(on_demand="yes", allow=ALLOW)}) as (world, platform, keeper):
+        keeper.signed_in("billing")
+        platform.fault("latency", match="/auth/refresh_token", ms=3000)
+        world.advance(HOUR)
+        child = Child(lambda: request(keeper.control, "GET", HEADERS).status, STRANGER_UID, STRANGER_GID)
+        wait_for(lambda: platform.counter("refresh_attempts") == 1, "the flight")
+        keeper.configure({"billing": lab.service(on_demand="yes", allow=[f"uid:{STRANGER_UID + 5} read"])})
+        keeper.reload()
+        wait_for(lambda: "reloaded" in keeper.log(), "the reload")
+        equal(platform.counter("refreshes"), 0)
+        equal(child.result(), 403)
+        equal(keeper.headers("billing").status, 200)
+
+
 # ---- service sessions
 
 
@@ -432,6 +448,7 @@ run_cases([
     refreshed_ahead_without_a_caller, a_generation_in_hand_is_not_sent_again,
     a_caller_has_its_deadline, a_client_that_goes_is_forgotten, others_are_served_while_one_waits,
     verbs_are_granted_by_uid_and_gid, grants_follow_a_reload, a_grant_goes_while_its_connection_is_open,
+    a_grant_goes_while_its_request_waits,
     a_service_signs_in_anew_after_its_end, a_challenge_parks_until_an_operator_answers,
     a_hold_outlives_a_restart, a_restart_keeps_every_session, kill_9_under_load,
     the_platform_is_down_for_two_hours, a_full_disk_ends_nothing,

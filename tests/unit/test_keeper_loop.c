@@ -122,6 +122,43 @@ static void a_descriptor_that_was_let_go_is_not_told(void **state)
     (void)close(b.watch.fd);
 }
 
+struct again {
+    struct fsh_alarm alarm;
+    struct fsh_main_loop *loop;
+    int left;
+};
+
+static void ring_again(struct fsh_alarm *alarm)
+{
+    struct again *again = fsh_container_of(alarm, struct again, alarm);
+
+    if (again->left-- > 0)
+        fsh_main_loop_alarm(again->loop, alarm, 0);
+    else
+        fsh_main_loop_stop(again->loop);
+}
+
+static void count(struct fsh_watch *watch, uint32_t events)
+{
+    (void)events;
+    fsh_container_of(watch, struct told, watch)->times++;
+}
+
+static void who_has_more_to_do_at_once_lets_descriptors_have_their_turn(void **state)
+{
+    struct again again = {.alarm.ring = ring_again, .left = 10};
+    struct told told = {{eventfd(1, EFD_CLOEXEC), count}, NULL, NULL, 0};
+
+    (void)state;
+    assert_int_equal(fsh_main_loop_new(&again.loop), FRESHET_OK);
+    assert_int_equal(fsh_main_loop_watch(again.loop, &told.watch, EPOLLIN), FRESHET_OK);
+    fsh_main_loop_alarm(again.loop, &again.alarm, 0);
+    assert_int_equal(fsh_main_loop_run(again.loop), FRESHET_OK);
+    assert_int_equal(told.times, 11);
+    fsh_main_loop_free(again.loop);
+    (void)close(told.watch.fd);
+}
+
 static void what_cannot_be_watched_is_told(void **state)
 {
     struct fsh_watch watch = {.fd = -1};
@@ -139,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alarms_ring_in_their_order),
         cmocka_unit_test(a_descriptor_that_was_let_go_is_not_told),
+        cmocka_unit_test(who_has_more_to_do_at_once_lets_descriptors_have_their_turn),
         cmocka_unit_test(what_cannot_be_watched_is_told),
     };
 
