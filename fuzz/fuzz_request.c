@@ -7,9 +7,13 @@
 
 #include "fuzz.h"
 
+#include "keeper/events.h"
 #include "keeper/keeper.h"
 #include "keeper/loop.h"
+#include "keeper/metrics.h"
+#include "keeper/server.h"
 
+#include <curl/curl.h>
 #include <freshet/status.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -251,6 +255,9 @@ static void load(void)
 /* Its thread must not run any more when leaks are looked for. */
 static void finish(void)
 {
+    fsh_server_free(keeper.server);
+    fsh_events_free(keeper.events);
+    fsh_metrics_free(keeper.metrics);
     freshet_queue_free(keeper.queue);
     fsh_registry_free(keeper.registry);
     freshet_close(keeper.freshet);
@@ -264,6 +271,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
     (void)argc;
     (void)argv;
+    /* First, so that OpenSSL's own end, which is registered with its beginning, comes after ours.
+     */
+    must(curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK);
     load();
     freshet_config_options(keeper.config, &options);
     must(fsh_main_loop_new(&keeper.loop) == FRESHET_OK);
@@ -271,6 +281,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     must(freshet_queue_new(&keeper.queue, NULL) == FRESHET_OK);
     must(fsh_registry_new(keeper.freshet, &keeper.registry) == FRESHET_OK);
     must(fsh_registry_apply(keeper.registry, keeper.config, NULL) == FRESHET_OK);
+    must(fsh_metrics_new(&keeper.metrics) == FRESHET_OK);
+    must(fsh_events_new(&keeper, &keeper.events, NULL) == FRESHET_OK);
+    must(fsh_server_new(&keeper, &keeper.server, NULL) == FRESHET_OK);
     keeper.ready = true;
     return atexit(finish);
 }

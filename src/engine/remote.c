@@ -232,10 +232,12 @@ static void heed_report(struct fsh_remote *remote)
     bool known = generation == remote->undelivered ||
                  (remote->report && remote->report->generation == generation);
 
+    /* What became of the report is being asked, or will be: until then nobody gets that token. */
+    bool pending = (remote->fetch && remote->fetch->judged) || remote->look_at.ms != FSH_NEVER.ms;
+
     if (generation == 0)
         return;
-    if (!token || token->generation != generation ||
-        (again && !(remote->fetch && remote->fetch->judged))) {
+    if (!token || token->generation != generation || (again && !pending)) {
         fsh_remote_clear_report(remote, generation);
         return;
     }
