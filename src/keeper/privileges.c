@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -72,9 +73,11 @@ int fsh_privileges_lock(bool stays, struct freshet_error *error)
     return FRESHET_OK;
 }
 
+/* A number that is one of a user: a longer one would be cut to another's, such as root's. */
 static bool is_number(const char *text)
 {
-    return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+    return text[0] != '\0' && strspn(text, "0123456789") == strlen(text) &&
+           strtoull(text, NULL, 10) < UINT32_MAX;
 }
 
 int fsh_privileges_drop(const char *user, struct freshet_error *error)
