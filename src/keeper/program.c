@@ -9,6 +9,7 @@
 #include "keeper/metrics.h"
 #include "keeper/privileges.h"
 #include "keeper/server.h"
+#include "lib/keeper.h"
 
 #include <errno.h>
 #include <freshet/status.h>
@@ -143,6 +144,11 @@ static int open_sessions(struct fsh_keeper *keeper, struct freshet_error *error)
     int status;
 
     freshet_config_options(keeper->config, &options);
+    /* Of its own socket it would wait for itself. */
+    if (fsh_lib_keeper_socket(options.secrets))
+        return fsh_base_fail(error, FRESHET_ECONFIG,
+                             "secrets = keeper: is for programs that use the keeper; it needs a "
+                             "store of its own, such as sqlite:FILE");
     status = freshet_open(&options, &keeper->freshet, error);
     if (status == FRESHET_OK)
         status = freshet_queue_new(&keeper->queue, error);

@@ -224,6 +224,18 @@ def without_any_socket_it_says_so(lab):
         keeper.close()
 
 
+def a_keeper_needs_stores_of_its_own(lab):
+    keeper = lab.keeper()
+    try:
+        keeper.write("freshet.conf", f"[platform]\nurl = {lab.platform.url}\n[store]\nsecrets = "
+                     f"keeper:{keeper.control}\n[keeper]\ncontrol_socket = {keeper.control}\n")
+        keeper.start(ready=False)
+        equal(keeper.wait(), 78)
+        said(keeper, "it needs a store of its own")
+    finally:
+        keeper.close()
+
+
 def takes_credentials_of_the_manager(lab):
     keeper = lab.keeper()
     folder = keeper.path("credentials")
@@ -763,7 +775,8 @@ def the_units_score_is_the_one_in_the_docs(lab):
 CASES = [
     tells_when_it_is_ready_and_when_it_stops, tells_of_a_reload_with_its_time,
     answers_the_watchdog_while_its_loop_turns, takes_sockets_by_their_names, refuses_sockets_that_are_wrong,
-    passes_over_sockets_of_another_process, without_any_socket_it_says_so, takes_credentials_of_the_manager,
+    passes_over_sockets_of_another_process, without_any_socket_it_says_so,
+    a_keeper_needs_stores_of_its_own, takes_credentials_of_the_manager,
     a_reload_swaps_sessions_and_grants, a_reload_swaps_the_origin_of_browsers, a_wrong_configuration_changes_nothing,
     what_needs_a_restart_is_named_and_stays, who_waits_is_answered_before_the_end,
     streams_end_with_the_keeper, a_second_signal_waits_for_nobody, the_drain_has_a_deadline, a_restart_keeps_every_session,
