@@ -297,7 +297,9 @@ const char *freshet_config_get(const struct freshet_config *config, const char *
 {
     static const char *const keys[][2] = {{"origin", "https://app.example.com"},
                                           {"idle_timeout", "30min"},
-                                          {"absolute_timeout", "12h"}};
+                                          {"absolute_timeout", "12h"},
+                                          {"sessions_per_account", "2"},
+                                          {"sessions", "4"}};
 
     (void)config;
     (void)section;

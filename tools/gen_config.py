@@ -17,7 +17,7 @@ BEGIN, END = "<!-- keys: made by tools/gen_config.py -->", "<!-- end of keys -->
 
 KINDS = {
     "BOOLEAN": "yes or no", "DURATION": "duration", "FILE": "file", "FORMAT": "word", "INCLUDE": "file or pattern",
-    "LEVEL": "word", "ORIGIN": "origin", "ORIGINS": "origins", "PARTNER": "partner id", "PERMISSION": "permission",
+    "LEVEL": "word", "NUMBER": "number", "ORIGIN": "origin", "ORIGINS": "origins", "PARTNER": "partner id", "PERMISSION": "permission",
     "PROXY": "proxy", "SOCKET": "socket", "STORE": "store", "TEXT": "text", "URL": "URL", "WORD": "word",
 }
 TIMES = {"REQUIRED": "required", "ONCE": "", "MANY": "may be repeated"}

@@ -27,7 +27,7 @@ CLASSES = {
 }
 TYPES = {
     "BOOLEAN": "yes or no", "DURATION": "duration", "FILE": "file", "FORMAT": "word", "INCLUDE": "file",
-    "LEVEL": "word", "ORIGIN": "origin", "ORIGINS": "origins", "PARTNER": "partner id",
+    "LEVEL": "word", "NUMBER": "number", "ORIGIN": "origin", "ORIGINS": "origins", "PARTNER": "partner id",
     "PERMISSION": "permission", "PROXY": "proxy", "SOCKET": "socket", "STORE": "store", "TEXT": "text",
     "URL": "URL", "WORD": "word",
 }

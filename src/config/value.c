@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #define DURATION_MAX_MS (366 * INT64_C(86400000))
+#define NUMBER_MAX      10000000
 
 static bool one_of(char c, const char *set)
 {
@@ -32,6 +33,18 @@ static bool number(const char *text, size_t len, int64_t most, int64_t *ret_numb
     }
     *ret_number = sum;
     return len > 0;
+}
+
+int64_t fsh_config_number(const char *text)
+{
+    int64_t count;
+
+    return number(text, strlen(text), NUMBER_MAX, &count) && count > 0 ? count : -1;
+}
+
+static bool good_number(const char *text)
+{
+    return fsh_config_number(text) > 0;
 }
 
 /* ---- durations --------------------------------------------------------------------------- */
@@ -319,6 +332,7 @@ static const struct {
     [FSH_CONFIG_TYPE_INCLUDE] = {good_path,
                                  "the path of a file, or a pattern of paths; ~ is not expanded"},
     [FSH_CONFIG_TYPE_LEVEL] = {good_level, "error, warning, info or debug"},
+    [FSH_CONFIG_TYPE_NUMBER] = {good_number, "a whole number from 1 to 10000000"},
     [FSH_CONFIG_TYPE_ORIGIN] = {good_origin, "https://HOST or https://HOST:PORT and no path (http "
                                              "for loopback only)"},
     [FSH_CONFIG_TYPE_ORIGINS] = {good_origins, "https://HOST or https://HOST:PORT and no path "

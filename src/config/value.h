@@ -21,4 +21,7 @@ int fsh_config_value(enum fsh_config_type type, const char *text, const char *fo
  * counts seconds. */
 int64_t fsh_config_duration(const char *text);
 
+/* A number of things, at least 1; -1 for a text that is none. */
+int64_t fsh_config_number(const char *text);
+
 #endif

@@ -23,8 +23,8 @@
 /* A text that several sessions have in common: their account, or their User-Agent. */
 struct fsh_browser_word {
     struct fsh_table_node node;
-    struct fsh_browser *first; /* of an account: its sessions */
-    unsigned references;
+    struct fsh_browser *first; /* of an account: its sessions, the latest used first */
+    unsigned references;       /* of sessions, and of who walks through them */
     char text[];
 };
 
@@ -36,8 +36,8 @@ struct fsh_browser {
     struct fsh_browser_word *agent; /* of the sign-in */
     struct in6_addr address;        /* likewise; all zero: not known */
     char *partner;                  /* what the page chose, or NULL */
-    struct fsh_browser *next;       /* of the account */
-    struct fsh_browser **prev;
+    struct fsh_browser *next;       /* of the account; NULL: it is the longest unused */
+    struct fsh_browser *prev;       /* of the first: the last */
     TAILQ_ENTRY(fsh_browser) in_used;
     int32_t created_s;
     int32_t seen_s;
@@ -56,6 +56,8 @@ struct fsh_browsers {
     bool first_party;
     int32_t idle_s;
     int32_t absolute_s;
+    size_t most;          /* sessions in all */
+    unsigned most_of_one; /* of an account */
     struct fsh_limits *limits;
     struct fsh_table sessions; /* struct fsh_browser */
     struct fsh_table accounts; /* struct fsh_browser_word */
@@ -76,7 +78,7 @@ int fsh_browsers_new(struct fsh_keeper *keeper, const struct freshet_config *con
  * NULL is allowed. */
 void fsh_browsers_free(struct fsh_browsers *browsers);
 
-/* After a reload: origin and timeouts are those of `config` from now on. With [browser] for
+/* After a reload: origin, timeouts and bounds are those of `config` from now on. With [browser] for
  * the first time it reads what the store has, and waits for it; without it all sessions stay, and
  * their requests need an origin that there is not. */
 int fsh_browsers_reload(struct fsh_keeper *keeper, const struct freshet_config *config,
@@ -136,8 +138,20 @@ struct fsh_browser_about {
 int fsh_browsers_add(struct fsh_browsers *browsers, const unsigned char hash[FSH_COOKIE_HASH],
                      const struct fsh_browser_about *about, struct fsh_browser **ret_browser);
 
+/* Whether there is no room for one more, which takes the place of the session `replaced`; NULL: of
+ * none. Then `error` says so, and when to come again. */
+bool fsh_browsers_full(const struct fsh_browsers *browsers, const unsigned char *replaced,
+                       struct freshet_error *error);
+
+/* Ends the sessions of the account that were not used for the longest, but never this one, while
+ * there are too many of them. */
+void fsh_browsers_displace(struct fsh_browsers *browsers, struct fsh_browser *browser);
+
 /* Takes it out of everything, for good: its cookie is void from now on. */
 void fsh_browsers_drop(struct fsh_browsers *browsers, struct fsh_browser *browser);
+
+/* It is the one of its account that was used last. */
+void fsh_browser_to_front(struct fsh_browser *browser);
 
 /* Gives back a reference to an account. */
 void fsh_browser_word_unref(struct fsh_browsers *browsers, struct fsh_browser_word *account);

@@ -201,8 +201,10 @@ static void sort(struct fsh_browsers *browsers, struct loading *loading)
     if (loading->count > 0)
         qsort(loading->list, loading->count, sizeof(struct fsh_browser *), by_use);
     TAILQ_INIT(&browsers->used);
-    for (size_t i = 0; i < loading->count; i++)
+    for (size_t i = 0; i < loading->count; i++) {
+        fsh_browser_to_front(loading->list[i]);
         TAILQ_INSERT_TAIL(&browsers->used, loading->list[i], in_used);
+    }
 }
 
 int fsh_browsers_load(struct fsh_browsers *browsers, struct freshet_error *error)

@@ -76,6 +76,7 @@ static void labeled(void *data, int status, const struct freshet_freshness *fres
     before = attempt->replaces ? fsh_browsers_by_hash(browsers, attempt->replaced) : NULL;
     if (before)
         fsh_browser_end(browsers, before);
+    fsh_browsers_displace(browsers, browser);
     fsh_browser_audit("browser-signed-in", browser->hash, attempt->account, &attempt->client, NULL);
     fsh_attempt_give_back(attempt, attempt->taken);
     self = fsh_browser_self_json(browsers, browser);
@@ -110,6 +111,12 @@ static void granted(struct fsh_attempt *attempt)
     struct freshet_error error = {0};
     int status;
 
+    /* Others may have taken the room since it began. */
+    if (fsh_browsers_full(attempt->browsers, attempt->replaces ? attempt->replaced : NULL,
+                          &error)) {
+        refuse(attempt, FRESHET_ELIMIT, &error);
+        return;
+    }
     fsh_cookie_hash(&attempt->cookie, hash);
     status = fsh_browsers_add(attempt->browsers, hash, &about, &attempt->browser);
     if (status != FRESHET_OK) {
@@ -175,6 +182,27 @@ static void look_at_cookie(struct fsh_attempt *attempt, const struct fsh_keeper_
     sodium_memzero(&cookie, sizeof(cookie));
 }
 
+/* Looked at before the platform is asked, which may send an SMS. False: it is answered. */
+static bool has_room(struct fsh_keeper_request *request, const struct fsh_client *client,
+                     const char *username)
+{
+    struct fsh_browsers *browsers = request->keeper->browsers;
+    unsigned char hash[FSH_COOKIE_HASH];
+    struct freshet_error error = {0};
+    struct fsh_cookie cookie;
+    bool known = fsh_browsers_cookie(browsers, request, &cookie) == FSH_COOKIE_ONE;
+
+    if (known)
+        fsh_cookie_hash(&cookie, hash);
+    sodium_memzero(&cookie, sizeof(cookie));
+    if (!fsh_browsers_full(browsers, known ? hash : NULL, &error))
+        return true;
+    fsh_browser_audit("browser-sign-in-refused", NULL, username, client,
+                      freshet_status_name(FRESHET_ELIMIT));
+    fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(FRESHET_ELIMIT, &error)));
+    return false;
+}
+
 static void sign_in(struct fsh_keeper_request *request, const char *username, const char *password)
 {
     struct fsh_browsers *browsers = request->keeper->browsers;
@@ -184,7 +212,7 @@ static void sign_in(struct fsh_keeper_request *request, const char *username, co
     int status;
 
     fsh_client_read(request, &client);
-    if (!fsh_attempt_may(request, &client, username))
+    if (!has_room(request, &client, username) || !fsh_attempt_may(request, &client, username))
         return;
     attempt = fsh_attempt_new(browsers, username, &client, &error);
     if (!attempt) {

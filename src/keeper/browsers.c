@@ -8,13 +8,16 @@
 #include "base/post.h"
 #include "config/value.h"
 #include "engine/clock.h"
+#include "keeper/log.h"
 
+#include <limits.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SWEEP_MS     1000
 #define SWEEP_AT_ONE 256
+#define FULL_MS      60000
 
 int32_t fsh_browsers_now(void)
 {
@@ -74,6 +77,39 @@ static void word_unref(struct fsh_table *words, struct fsh_browser_word *word)
 void fsh_browser_word_unref(struct fsh_browsers *browsers, struct fsh_browser_word *account)
 {
     word_unref(&browsers->accounts, account);
+}
+
+/* The sessions of an account are a list whose first knows its last: the longest unused is at hand
+ * without a byte more. */
+static void account_put(struct fsh_browser *browser)
+{
+    struct fsh_browser *first = browser->account->first;
+
+    browser->next = first;
+    browser->prev = first ? first->prev : browser;
+    if (first)
+        first->prev = browser;
+    browser->account->first = browser;
+}
+
+static void account_take(struct fsh_browser *browser)
+{
+    struct fsh_browser *first = browser->account->first;
+
+    if (browser->next)
+        browser->next->prev = browser->prev;
+    else
+        first->prev = browser->prev;
+    if (browser == first)
+        browser->account->first = browser->next;
+    else
+        browser->prev->next = browser->next;
+}
+
+void fsh_browser_to_front(struct fsh_browser *browser)
+{
+    account_take(browser);
+    account_put(browser);
 }
 
 /* ---- one of them ------------------------------------------------------------------------- */
@@ -152,11 +188,7 @@ int fsh_browsers_add(struct fsh_browsers *browsers, const unsigned char hash[FSH
     browser->created_s = about->created_s;
     browser->seen_s = browser->saved_s = about->seen_s;
     browser->references = 1;
-    browser->prev = &browser->account->first;
-    browser->next = *browser->prev;
-    if (browser->next)
-        browser->next->prev = &browser->next;
-    *browser->prev = browser;
+    account_put(browser);
     TAILQ_INSERT_TAIL(&browsers->used, browser, in_used);
     fsh_table_add(&browsers->sessions, &browser->node, place_of(hash));
     *ret_browser = browser;
@@ -168,13 +200,52 @@ void fsh_browsers_drop(struct fsh_browsers *browsers, struct fsh_browser *browse
     browser->over = true;
     fsh_table_remove(&browsers->sessions, &browser->node);
     TAILQ_REMOVE(&browsers->used, browser, in_used);
-    *browser->prev = browser->next;
-    if (browser->next)
-        browser->next->prev = browser->prev;
+    account_take(browser);
     word_unref(&browsers->accounts, browser->account);
     word_unref(&browsers->agents, browser->agent);
     browser->account = browser->agent = NULL;
     fsh_browser_unref(browser);
+}
+
+/* ---- bounds ------------------------------------------------------------------------------ */
+
+/* Above the bound of all, nobody is signed out for somebody else, as Tomcat and Keycloak's default
+ * have it: it would take accounts by the thousand, and then let them sign out everyone, each of
+ * whom may get an SMS to come back. Room comes by itself, as sessions time out. */
+bool fsh_browsers_full(const struct fsh_browsers *browsers, const unsigned char *replaced,
+                       struct freshet_error *error)
+{
+    size_t count = browsers->sessions.count;
+    int64_t wait_ms;
+
+    if (replaced && fsh_browsers_by_hash(browsers, replaced))
+        count--;
+    if (count < browsers->most)
+        return false;
+    wait_ms = fsh_browser_idle_ms(browsers, TAILQ_FIRST(&browsers->used));
+    fsh_log(FSH_LOG_WARNING, "browser-sessions-full",
+            FSH_LOG_NUMBER("sessions", browsers->sessions.count), NULL);
+    (void)fsh_base_fail(error, FRESHET_ELIMIT,
+                        "there are as many sessions as the keeper may have; try again later");
+    error->retry_after_ms = wait_ms > FULL_MS ? FULL_MS : wait_ms;
+    return true;
+}
+
+/* Above the bound of one account its own oldest goes (Keycloak: "terminate oldest session"): who
+ * has lost a browser gets in all the same, and nobody but the account's owner loses one. Two at the
+ * most, so that a bound that was lowered is reached at a bounded cost a sign-in. */
+void fsh_browsers_displace(struct fsh_browsers *browsers, struct fsh_browser *browser)
+{
+    struct fsh_browser_word *account = browser->account;
+
+    fsh_browser_to_front(browser);
+    for (int i = 0; i < 2 && account->references > browsers->most_of_one; i++) {
+        struct fsh_browser *last = account->first->prev;
+
+        fsh_browser_audit("browser-session-ended", last->hash, account->text, NULL,
+                          "too many sessions of the account");
+        fsh_browser_end(browsers, last);
+    }
 }
 
 /* ---- times ------------------------------------------------------------------------------- */
@@ -258,6 +329,7 @@ static void use_it(struct fsh_browsers *browsers, struct fsh_browser *browser, i
     browser->seen_s = now_s;
     TAILQ_REMOVE(&browsers->used, browser, in_used);
     TAILQ_INSERT_TAIL(&browsers->used, browser, in_used);
+    fsh_browser_to_front(browser);
     if (now_s - browser->saved_s >= 60)
         (void)fsh_browser_save(browsers, browser, NULL, NULL, NULL);
 }
@@ -325,6 +397,14 @@ static int32_t seconds(const struct freshet_config *config, const char *key)
     return ms < 1000 ? 1 : (int32_t)(ms / 1000);
 }
 
+static unsigned number(const struct freshet_config *config, const char *key)
+{
+    const char *text = freshet_config_get(config, "browser", key);
+    int64_t count = text ? fsh_config_number(text) : -1;
+
+    return count < 0 ? UINT_MAX : (unsigned)count;
+}
+
 static int configure(struct fsh_browsers *browsers, const struct freshet_config *config)
 {
     const char *origin = freshet_config_get(config, "browser", "origin");
@@ -341,6 +421,8 @@ static int configure(struct fsh_browsers *browsers, const struct freshet_config 
     browsers->first_party = first_party && strcmp(first_party, "yes") == 0;
     browsers->idle_s = seconds(config, "idle_timeout");
     browsers->absolute_s = seconds(config, "absolute_timeout");
+    browsers->most = number(config, "sessions");
+    browsers->most_of_one = number(config, "sessions_per_account");
     return FRESHET_OK;
 }
 

@@ -14,8 +14,8 @@ SAFE = {"X-Original-Method": "GET"}
 NAME = "__Host-freshet"
 
 
-def keeper_of(lab, sessions=None, **browser):
-    return lab.keeper(sessions, browser={"origin": ORIGIN, **browser},
+def keeper_of(lab, services=None, **browser):
+    return lab.keeper(services, browser={"origin": ORIGIN, **browser},
                       keeper={"gateway_group": str(STRANGER_GID)})
 
 
@@ -122,6 +122,25 @@ def used_sessions_end_absolutely(lab):
         check("absolute timeout" in keeper.log(), keeper.log())
 
 
+def sessions_are_bounded(lab):
+    with keeper_of(lab, sessions_per_account="2", sessions="3") as keeper:
+        first, second = sign_in(keeper), sign_in(keeper)
+        third = sign_in(keeper)
+        equal([authz(keeper, cookie).status for cookie in (first, second, third)], [401, 200, 200])
+        check("browser-session-ended" in keeper.log()
+              and "too many sessions of the account" in keeper.log(), keeper.log())
+        other = sign_in(keeper, "load-1")
+        before = lab.platform.counter("sign_ins")
+        refused = ask_to_sign_in(keeper, "load-2")
+        equal((refused.status, refused.code), (503, "FRESHET_ELIMIT"))
+        check(int(refused.headers["Retry-After"]) > 0, repr(refused))
+        equal(lab.platform.counter("sign_ins"), before)
+        check("browser-sessions-full" in keeper.log(), keeper.log())
+        equal([authz(keeper, cookie).status for cookie in (second, third, other)], [200] * 3)
+        equal(write(keeper, "POST", "/freshet/sign-out", other).status, 204)
+        sign_in(keeper, "load-2")
+
+
 def a_client_that_goes_leaves_no_session(lab):
     with keeper_of(lab) as keeper:
         lab.platform.fault("latency", match="/auth", count=1, ms=500)
@@ -194,7 +213,7 @@ def on_plain_http_the_cookie_has_another_name(lab):
 
 
 CASES = [a_kill_keeps_every_session, forgers_get_nothing, guessers_are_slowed,
-         idle_sessions_end_by_themselves, used_sessions_end_absolutely,
+         idle_sessions_end_by_themselves, used_sessions_end_absolutely, sessions_are_bounded,
          a_client_that_goes_leaves_no_session, the_audit_log_tells_no_secret,
          rows_of_browsers_need_their_cookie, on_plain_http_the_cookie_has_another_name]
 if os.getuid() == 0:

@@ -187,6 +187,7 @@ static void each_wrong_line_is_named(void **state)
 #define B  FSH_CONFIG_TYPE_BOOLEAN
 #define D  FSH_CONFIG_TYPE_DURATION
 #define F  FSH_CONFIG_TYPE_FILE
+#define N  FSH_CONFIG_TYPE_NUMBER
 #define O  FSH_CONFIG_TYPE_ORIGIN
 #define OS FSH_CONFIG_TYPE_ORIGINS
 #define P  FSH_CONFIG_TYPE_PERMISSION
@@ -220,6 +221,14 @@ static const struct {
     {F, "/a/b", "/a/b"},
     {F, "~/a", NULL},
     {F, "a/", NULL},
+    {N, "1", "1"},
+    {N, "10000000", "10000000"},
+    {N, "10000001", NULL},
+    {N, "0", NULL},
+    {N, "-1", NULL},
+    {N, "1e3", NULL},
+    {N, "1 000", NULL},
+    {N, "99999999999999999999", NULL},
     {O, "https://a.example.com", "https://a.example.com"},
     {O, "https://a.example.com/", "https://a.example.com/"},
     {O, "https://a.example.com/x", NULL},

@@ -245,6 +245,96 @@ static void a_sign_in_replaces(void **state)
     assert_int_equal(page_authz(&before, NULL), 200);
 }
 
+/* Rule 12: above the bound of an account the session goes that was not used for the longest. */
+static void an_account_has_only_so_many_sessions(void **state)
+{
+    struct page pages[4];
+    struct page other = page_of(state);
+    struct fsh_browsers *browsers = other.visit->keeper.browsers;
+
+    assert_int_equal(browsers->most_of_one, 100);
+    browsers->most_of_one = 3;
+    page_sign_in(&other, "load-1");
+    for (int i = 0; i < 3; i++) {
+        pages[i] = page_of(state);
+        page_sign_in(&pages[i], "svc-demo");
+        page_browser(&pages[i])->seen_s -= 100 - i;
+    }
+    assert_int_equal(page_authz(&pages[0], NULL), 200);
+    pages[3] = page_of(state);
+    page_sign_in(&pages[3], "svc-demo");
+    assert_int_equal(page_authz(&pages[1], NULL), 401);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(page_authz(&pages[i], NULL), i == 1 ? 401 : 200);
+    assert_int_equal(page_authz(&other, NULL), 200);
+    /* In place of its own, it takes nobody's. */
+    page_sign_in(&pages[2], "svc-demo");
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(page_authz(&pages[i], NULL), i == 1 ? 401 : 200);
+    visit_settle(other.visit);
+    /* What a restart reads is in the order of use, too, and more than there may be now. */
+    for (int i = 0; i < 4; i++) {
+        struct fsh_browser *browser = i == 1 ? NULL : page_browser(&pages[i]);
+
+        if (browser) {
+            browser->seen_s = fsh_browsers_now() - (i == 2 ? 100 : 200 + i);
+            assert_int_equal(fsh_browser_save(browsers, browser, NULL, NULL, NULL), FRESHET_OK);
+        }
+    }
+    visit_restart(other.visit);
+    browsers = other.visit->keeper.browsers;
+    browsers->most_of_one = 2;
+    page_sign_in(&pages[1], "svc-demo");
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(page_authz(&pages[i], NULL), i == 0 || i == 3 ? 401 : 200);
+    visit_settle(other.visit);
+    visit_restart(other.visit);
+    assert_int_equal(fsh_browsers_count(other.visit->keeper.browsers), 3);
+}
+
+/* Above the bound of all nobody is signed out for somebody else, and the platform is not asked. */
+static void there_are_only_so_many_sessions(void **state)
+{
+    static const char body[] = "{\"username\": \"load-9\", \"password\": \"" DEV_PASSWORD "\"}";
+    struct page pages[2];
+    struct page other = page_of(state);
+    struct fsh_browsers *browsers = other.visit->keeper.browsers;
+    struct asked asked[2];
+    char value[2048];
+    unsigned granted = 0;
+    long before;
+
+    assert_int_equal(browsers->most, 1000000);
+    browsers->most = 2;
+    for (int i = 0; i < 2; i++) {
+        pages[i] = page_of(state);
+        page_sign_in(&pages[i], i ? "load-1" : "svc-demo");
+    }
+    before = devserver_counter(&other.visit->server, "sign_ins");
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(page_send(&other, "POST", "/freshet/sign-in", NULL, body), 503);
+    assert_true(page_says(&other, "FRESHET_ELIMIT"));
+    assert_in_range(strtol(page_field(&other, "Retry-After", value), NULL, 10), 60, 60);
+    assert_int_equal(devserver_counter(&other.visit->server, "sign_ins"), before);
+    page_sign_in(&pages[0], "svc-demo");
+    assert_int_equal(page_authz(&pages[1], NULL), 200);
+    /* Of two at once the last free place is one's; nothing is left of the other. */
+    assert_int_equal(page_send(&pages[1], "POST", "/freshet/sign-out", NULL, NULL), 204);
+    for (int i = 0; i < 2; i++)
+        page_ask(&other, &asked[i], "POST", "/freshet/sign-in", NULL, body);
+    for (int i = 0; i < 2; i++) {
+        visit_answer(other.visit, &asked[i]);
+        assert_true(asked[i].page->http == 200 || asked[i].page->http == 503);
+        granted += asked[i].page->http == 200;
+        asked_done(&asked[i]);
+    }
+    assert_int_equal(granted, 1);
+    assert_int_equal(fsh_browsers_count(browsers), 2);
+    visit_settle(other.visit);
+    visit_restart(other.visit);
+    assert_int_equal(fsh_browsers_count(other.visit->keeper.browsers), 2);
+}
+
 /* Not by a service's name, without a grant: whether there is one or not. */
 static void services_need_a_grant(void **state)
 {
@@ -339,6 +429,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(partners, visit_setup, visit_teardown),
         cmocka_unit_test_setup_teardown(all_sessions_of_an_account, visit_setup, visit_teardown),
         cmocka_unit_test_setup_teardown(a_sign_in_replaces, visit_setup, visit_teardown),
+        cmocka_unit_test_setup_teardown(an_account_has_only_so_many_sessions, visit_setup,
+                                        visit_teardown),
+        cmocka_unit_test_setup_teardown(there_are_only_so_many_sessions, visit_setup,
+                                        visit_teardown),
         cmocka_unit_test_setup_teardown(services_need_a_grant, visit_setup, visit_teardown),
         cmocka_unit_test_setup_teardown(reports_of_401, visit_setup, visit_teardown),
         cmocka_unit_test_setup_teardown(bodies, visit_setup, visit_teardown),
