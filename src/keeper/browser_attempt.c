@@ -56,13 +56,47 @@ bool fsh_attempt_may(struct fsh_keeper_request *request, const struct fsh_client
     return false;
 }
 
-void fsh_attempt_give_back(struct fsh_attempt *attempt, unsigned times)
+static bool same_place(const struct fsh_client *a, const struct fsh_client *b)
+{
+    return a->network_count == b->network_count && strcmp(a->networks[0], b->networks[0]) == 0 &&
+           strcmp(a->networks[1], b->networks[1]) == 0;
+}
+
+bool fsh_attempt_may_go_on(struct fsh_attempt *attempt, struct fsh_keeper_request *request)
+{
+    const struct fsh_client before = attempt->client;
+
+    fsh_client_read(request, &attempt->client);
+    /* What another place has paid is not given back to this one. */
+    if (!same_place(&before, &attempt->client))
+        attempt->taken_there = 0;
+    if (!fsh_attempt_may(request, &attempt->client, attempt->account))
+        return false;
+    attempt->taken++;
+    attempt->taken_there++;
+    return true;
+}
+
+void fsh_attempt_give_back(struct fsh_attempt *attempt)
 {
     struct who who;
 
     who_tries(&attempt->client, attempt->account, &who);
-    for (; times > 0; times--, attempt->taken--)
-        fsh_limits_give_back(attempt->browsers->limits, who.list, who.count);
+    for (; attempt->taken > 0; attempt->taken--)
+        fsh_limits_give_back(attempt->browsers->limits, who.list, 1);
+    for (; attempt->taken_there > 0; attempt->taken_there--)
+        fsh_limits_give_back(attempt->browsers->limits, who.list + 1, who.count - 1);
+}
+
+void fsh_attempt_unjudged(struct fsh_attempt *attempt)
+{
+    struct who who;
+
+    if (attempt->taken == 0)
+        return;
+    who_tries(&attempt->client, attempt->account, &who);
+    fsh_limits_give_back(attempt->browsers->limits, who.list, 1);
+    attempt->taken--;
 }
 
 /* ---- an attempt -------------------------------------------------------------------------- */
@@ -111,7 +145,7 @@ struct fsh_attempt *fsh_attempt_new(struct fsh_browsers *browsers, const char *a
     if (attempt) {
         attempt->browsers = browsers;
         attempt->client = *client;
-        attempt->taken = 1;
+        attempt->taken = attempt->taken_there = 1;
         attempt->account = strdup(account);
     }
     if (!attempt || !attempt->account) {

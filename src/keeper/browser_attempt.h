@@ -17,7 +17,10 @@ struct fsh_attempt {
     struct fsh_browser *browser; /* once it is granted, while its label is written */
     struct fsh_client client;
     char *account;
-    unsigned taken; /* attempts that were counted, and are given back by a grant */
+    /* Attempts that were counted, and are given back by a grant: of the account, and of where the
+     * latest answer came from. */
+    unsigned taken;
+    unsigned taken_there;
     /* While it waits for an answer. */
     bool challenged;
     struct fsh_table_node node;
@@ -54,7 +57,14 @@ struct fsh_attempt *fsh_attempt_find(const struct fsh_browsers *browsers,
 bool fsh_attempt_may(struct fsh_keeper_request *request, const struct fsh_client *client,
                      const char *account);
 
-/* So many of those that were counted were good ones, or not the account's fault. */
-void fsh_attempt_give_back(struct fsh_attempt *attempt, unsigned times);
+/* It goes on from where this request comes from, which is counted there. False: as above. */
+bool fsh_attempt_may_go_on(struct fsh_attempt *attempt, struct fsh_keeper_request *request);
+
+/* All that were counted were good ones. */
+void fsh_attempt_give_back(struct fsh_attempt *attempt);
+
+/* Nobody has judged the latest, which is not the account's fault; its address still pays for it,
+ * or whoever guesses would do so for nothing while the platform is away. */
+void fsh_attempt_unjudged(struct fsh_attempt *attempt);
 
 #endif

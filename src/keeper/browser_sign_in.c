@@ -78,7 +78,7 @@ static void labeled(void *data, int status, const struct freshet_freshness *fres
         fsh_browser_end(browsers, before);
     fsh_browsers_displace(browsers, browser);
     fsh_browser_audit("browser-signed-in", browser->hash, attempt->account, &attempt->client, NULL);
-    fsh_attempt_give_back(attempt, attempt->taken);
+    fsh_attempt_give_back(attempt);
     self = fsh_browser_self_json(browsers, browser);
     answer(attempt, fsh_browser_set_cookie(browsers, fsh_page_json(200, self), &attempt->cookie));
     fsh_attempt_free(attempt);
@@ -139,9 +139,8 @@ static void tried(void *data, int status, const struct freshet_freshness *freshn
     enum freshet_class class = freshet_status_class(status);
 
     (void)freshness;
-    /* Not the account's fault: nobody has judged the attempt. */
-    if (class == FRESHET_CLASS_RETRY && attempt->taken > 0)
-        fsh_attempt_give_back(attempt, 1);
+    if (class == FRESHET_CLASS_RETRY)
+        fsh_attempt_unjudged(attempt);
     if (!attempt->request) {
         fsh_attempt_free(attempt);
         return;
@@ -264,10 +263,8 @@ static struct fsh_attempt *take_attempt(struct fsh_keeper_request *request)
         return NULL;
     }
     /* The limit is of who signs in, and of where the answer comes from. */
-    fsh_client_read(request, &attempt->client);
-    if (!fsh_attempt_may(request, &attempt->client, attempt->account))
+    if (!fsh_attempt_may_go_on(attempt, request))
         return NULL;
-    attempt->taken++;
     fsh_attempt_unlist(attempt);
     fsh_attempt_wait(attempt, request);
     return attempt;
