@@ -5,6 +5,7 @@
 
 #include "keeper/browser.h"
 #include "keeper/csrf.h"
+#include "keeper/log.h"
 #include "keeper/metrics.h"
 #include "keeper/wait.h"
 
@@ -13,6 +14,7 @@
 #include "lib/internal.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -213,10 +215,38 @@ static void authorize_service(struct fsh_keeper_request *request, const char *na
 
 /* ---- requests ---------------------------------------------------------------------------- */
 
+/* The service that the request names, or NULL for none. With the cookie of a browser, or named
+ * twice, it is what a gateway does that copies its client's headers: nobody can say whose wish it
+ * is. False: it is answered. */
+static bool read_service(struct fsh_keeper_request *request, const char **ret_service)
+{
+    const struct fsh_browsers *browsers = request->keeper->browsers;
+    bool several = false;
+    const char *service = request->source->header(request, "X-Freshet-Service", &several);
+    struct fsh_cookie cookie;
+    bool both =
+        service && browsers && fsh_browsers_cookie(browsers, request, &cookie) != FSH_COOKIE_NONE;
+
+    if (both)
+        sodium_memzero(&cookie, sizeof(cookie));
+    *ret_service = service;
+    if (!both && !several)
+        return true;
+    fsh_log(FSH_LOG_WARNING, "authz-ambiguous", "service", service,
+            FSH_LOG_NUMBER("uid", request->peer->uid), NULL);
+    fsh_request_answer(request, fsh_browser_page(fsh_page_fail(
+                                    FRESHET_EINVAL, "X-Freshet-Service twice, or with a session's "
+                                                    "cookie; have the gateway set one and clear "
+                                                    "the other")));
+    return false;
+}
+
 static void authorize(struct fsh_keeper_request *request)
 {
-    const char *service = fsh_request_header(request, "X-Freshet-Service");
+    const char *service;
 
+    if (!read_service(request, &service))
+        return;
     if (service)
         authorize_service(request, service);
     else
@@ -242,13 +272,15 @@ static bool read_generation(const char *text, uint64_t *ret_generation)
  * browser that asks. */
 static void unauthorized(struct fsh_keeper_request *request)
 {
-    const char *service = fsh_request_header(request, "X-Freshet-Service");
+    const char *service;
     struct fsh_browser *browser = NULL;
     struct freshet_error error = {0};
     struct fsh_entry *entry;
     uint64_t generation;
     int status;
 
+    if (!read_service(request, &service))
+        return;
     if (!read_generation(fsh_request_header(request, "X-Freshet-Generation"), &generation)) {
         fsh_request_answer(
             request, fsh_page_fail(FRESHET_EINVAL, "X-Freshet-Generation is a number above 0"));

@@ -342,11 +342,16 @@ static void services_need_a_grant(void **state)
 
     assert_int_equal(page_authz(&page, "X-Freshet-Service: billing\n"), 403);
     assert_true(page_says(&page, "FRESHET_EACCESS"));
-    page_sign_in(&page, "svc-demo");
-    assert_int_equal(page_authz(&page, "X-Freshet-Service: billing\n"), 403);
     assert_int_equal(page_send(&page, "POST", "/authz/unauthorized",
                                "X-Freshet-Service: billing\nX-Freshet-Generation: 1\n", NULL),
                      403);
+    /* A gateway's own and its client's. */
+    assert_int_equal(page_authz(&page, "X-Freshet-Service: a\nX-Freshet-Service: a\n"), 400);
+    page_sign_in(&page, "svc-demo");
+    assert_int_equal(page_authz(&page, "X-Freshet-Service: billing\n"), 400);
+    assert_int_equal(page_send(&page, "POST", "/authz/unauthorized",
+                               "X-Freshet-Service: billing\nX-Freshet-Generation: 1\n", NULL),
+                     400);
     assert_int_equal(page_authz(&page, NULL), 200);
 }
 
