@@ -63,6 +63,7 @@ struct fsh_browsers {
     struct fsh_table accounts; /* struct fsh_browser_word */
     struct fsh_table agents;
     TAILQ_HEAD(fsh_browser_used, fsh_browser) used;   /* the longest unused first */
+    TAILQ_HEAD(fsh_trying, fsh_attempt) trying;       /* all attempts */
     struct fsh_table attempts;                        /* that wait for an answer, by their cookie */
     TAILQ_HEAD(fsh_attempts, fsh_attempt) challenged; /* the oldest first */
     TAILQ_HEAD(fsh_endings, fsh_ending) endings;
@@ -224,6 +225,8 @@ void fsh_browser_sign_in(struct fsh_keeper_request *request);
 void fsh_browser_mfa(struct fsh_keeper_request *request);
 void fsh_browser_new_password(struct fsh_keeper_request *request);
 void fsh_browsers_sweep_attempts(struct fsh_browsers *browsers, int32_t now_s);
+/* Sign-ins of the account that are in the air, or wait for an answer, bring up no session. */
+void fsh_browsers_end_attempts(struct fsh_browsers *browsers, const char *account);
 void fsh_browsers_forget_attempts(struct fsh_browsers *browsers);
 
 /* ---- browser_self.c */

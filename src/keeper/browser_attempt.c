@@ -129,6 +129,7 @@ void fsh_attempt_free(struct fsh_attempt *attempt)
     if (!attempt)
         return;
     fsh_attempt_unlist(attempt);
+    TAILQ_REMOVE(&attempt->browsers->trying, attempt, in_trying);
     if (attempt->session)
         fsh_browser_abandon(attempt->browsers, attempt->session);
     fsh_browser_unref(attempt->browser);
@@ -144,6 +145,7 @@ struct fsh_attempt *fsh_attempt_new(struct fsh_browsers *browsers, const char *a
 
     if (attempt) {
         attempt->browsers = browsers;
+        TAILQ_INSERT_TAIL(&browsers->trying, attempt, in_trying);
         attempt->client = *client;
         attempt->taken = attempt->taken_there = 1;
         attempt->account = strdup(account);
@@ -203,6 +205,23 @@ void fsh_browsers_sweep_attempts(struct fsh_browsers *browsers, int32_t now_s)
         struct fsh_attempt *next = TAILQ_NEXT(attempt, in_browsers);
 
         fsh_attempt_free(attempt);
+        attempt = next;
+    }
+}
+
+void fsh_browsers_end_attempts(struct fsh_browsers *browsers, const char *account)
+{
+    struct fsh_attempt *attempt = TAILQ_FIRST(&browsers->trying);
+
+    while (attempt) {
+        struct fsh_attempt *next = TAILQ_NEXT(attempt, in_trying);
+
+        if (strcmp(attempt->account, account) == 0) {
+            attempt->over = true;
+            /* Else it is freed when what is in the air lands. */
+            if (attempt->challenged)
+                fsh_attempt_free(attempt);
+        }
         attempt = next;
     }
 }

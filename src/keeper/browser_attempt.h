@@ -21,6 +21,8 @@ struct fsh_attempt {
      * latest answer came from. */
     unsigned taken;
     unsigned taken_there;
+    bool over; /* its account was signed out everywhere: whatever lands, there is no session */
+    TAILQ_ENTRY(fsh_attempt) in_trying;
     /* While it waits for an answer. */
     bool challenged;
     struct fsh_table_node node;

@@ -282,6 +282,7 @@ void fsh_browser_sign_out_everywhere(struct fsh_keeper_request *request)
     account->references++;
     while (account->first)
         end(parting->browsers, account->first, parting);
+    fsh_browsers_end_attempts(parting->browsers, account->text);
     fsh_browser_word_unref(parting->browsers, account);
     fsh_browser_unref(browser);
     parting_less(parting, FRESHET_OK, NULL);

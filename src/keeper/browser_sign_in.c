@@ -145,6 +145,11 @@ static void tried(void *data, int status, const struct freshet_freshness *freshn
         fsh_attempt_free(attempt);
         return;
     }
+    /* Sign-out wins (rule 10). */
+    if (attempt->over) {
+        refuse(attempt, FRESHET_ESIGNEDOUT, NULL);
+        return;
+    }
     switch (status) {
     case FRESHET_OK:
         granted(attempt);

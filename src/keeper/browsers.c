@@ -429,6 +429,7 @@ static int configure(struct fsh_browsers *browsers, const struct freshet_config 
 static int browsers_init(struct fsh_browsers *browsers, const struct freshet_config *config)
 {
     TAILQ_INIT(&browsers->used);
+    TAILQ_INIT(&browsers->trying);
     TAILQ_INIT(&browsers->challenged);
     TAILQ_INIT(&browsers->endings);
     randombytes_buf(browsers->key, sizeof(browsers->key));

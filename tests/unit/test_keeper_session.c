@@ -372,6 +372,43 @@ static void sign_out_wins_over_a_flight(void **state)
     assert_int_equal(page_authz(&outer, NULL), 401);
 }
 
+/* Rule 10: no sign-in that had begun brings up a session after a sign-out everywhere. */
+static void sign_out_everywhere_ends_sign_ins(void **state)
+{
+    static const char body[] = "{\"username\": \"mfa\", \"password\": \"" DEV_PASSWORD "\"}";
+    struct page page = page_of(state);
+    struct page challenged = page_of(state);
+    struct page answers = page_of(state);
+    struct page other = page_of(state);
+    struct asked begun;
+    struct asked answered;
+    char code[16];
+    char answer[64];
+
+    assert_int_equal(page_send(&page, "POST", "/freshet/sign-in", NULL, body), 401);
+    assert_int_equal(page_send(&challenged, "POST", "/freshet/sign-in", NULL, body), 401);
+    assert_int_equal(page_send(&answers, "POST", "/freshet/sign-in", NULL, body), 401);
+    assert_int_equal(devclient_totp(&page.visit->server.dev, "mfa", code), 0);
+    (void)snprintf(answer, sizeof(answer), "{\"code\": \"%s\"}", code);
+    assert_int_equal(page_send(&page, "POST", "/freshet/mfa", NULL, answer), 200);
+    page_ask(&answers, &answered, "POST", "/freshet/mfa", NULL, answer);
+    page_ask(&other, &begun, "POST", "/freshet/sign-in", NULL, body);
+    assert_int_equal(answered.answers + begun.answers, 0);
+    assert_int_equal(page_send(&page, "POST", "/freshet/sign-out-everywhere", NULL, NULL), 204);
+    visit_answer(page.visit, &answered);
+    assert_int_equal(answered.page->http, 401);
+    assert_non_null(strstr(answered.page->body, "FRESHET_ESIGNEDOUT"));
+    asked_done(&answered);
+    visit_answer(page.visit, &begun);
+    assert_non_null(strstr(begun.page->body, "FRESHET_ESIGNEDOUT"));
+    asked_done(&begun);
+    assert_int_equal(page_send(&challenged, "POST", "/freshet/mfa", NULL, answer), 409);
+    visit_settle(page.visit);
+    assert_int_equal(fsh_browsers_count(page.visit->keeper.browsers), 0);
+    visit_restart(page.visit);
+    assert_int_equal(fsh_browsers_count(page.visit->keeper.browsers), 0);
+}
+
 /* All wait for one refresh. */
 static void one_flight_for_all(void **state)
 {
@@ -480,6 +517,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_client_that_goes_leaves_no_session, visit_setup,
                                         visit_teardown),
         cmocka_unit_test_setup_teardown(sign_out_wins_over_a_flight, visit_setup, visit_teardown),
+        cmocka_unit_test_setup_teardown(sign_out_everywhere_ends_sign_ins, visit_setup,
+                                        visit_teardown),
         cmocka_unit_test_setup_teardown(one_flight_for_all, visit_setup, visit_teardown),
         cmocka_unit_test_setup_teardown(a_platform_that_is_down, visit_setup, visit_teardown),
         cmocka_unit_test(labels_are_read_as_written),
