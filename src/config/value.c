@@ -318,6 +318,25 @@ static char *credential(const char *text)
                : joined;
 }
 
+/* As a browser writes it in the header Origin (RFC 6454, 6.2): it is compared byte by byte. */
+static char *serialized(const char *text)
+{
+    char *made = strdup(text);
+    size_t len = made ? strlen(made) : 0;
+
+    if (!made || !good_origin(text))
+        return made;
+    for (size_t i = 0; i < len; i++)
+        made[i] = (char)(made[i] >= 'A' && made[i] <= 'Z' ? made[i] + 32 : made[i]);
+    if (made[len - 1] == '/')
+        made[--len] = '\0';
+    if (len > 12 && strncmp(made, "https:", 6) == 0 && strcmp(made + len - 4, ":443") == 0)
+        made[len - 4] = '\0';
+    else if (len > 10 && strncmp(made, "http:", 5) == 0 && strcmp(made + len - 3, ":80") == 0)
+        made[len - 3] = '\0';
+    return made;
+}
+
 /* ---- all --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -375,6 +394,8 @@ static char *words_of(const char *text, const char *separators)
 static char *canonical(enum fsh_config_type type, const char *text, const char *folder)
 {
     switch (type) {
+    case FSH_CONFIG_TYPE_ORIGIN:
+        return serialized(text);
     case FSH_CONFIG_TYPE_ORIGINS:
         return words_of(text, " \t,");
     case FSH_CONFIG_TYPE_PERMISSION:
