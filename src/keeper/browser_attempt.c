@@ -186,8 +186,13 @@ void fsh_attempt_challenge(struct fsh_attempt *attempt, struct fsh_cookie *ret_c
     struct fsh_browsers *browsers = attempt->browsers;
     uint64_t place;
 
-    if (browsers->attempts.count >= CHALLENGED_MAX)
-        fsh_attempt_free(TAILQ_FIRST(&browsers->challenged));
+    if (browsers->attempts.count >= CHALLENGED_MAX) {
+        struct fsh_attempt *oldest = TAILQ_FIRST(&browsers->challenged);
+
+        fsh_browser_audit("browser-sign-in-refused", NULL, oldest->account, &oldest->client,
+                          "too many open challenges");
+        fsh_attempt_free(oldest);
+    }
     fsh_cookie_random(ret_cookie);
     fsh_cookie_hash(ret_cookie, attempt->hash);
     memcpy(&place, attempt->hash, sizeof(place));
