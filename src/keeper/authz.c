@@ -110,7 +110,7 @@ static void authorize_browser(struct fsh_keeper_request *request)
     struct fsh_browsers *browsers = request->keeper->browsers;
     struct freshet_error error = {0};
     struct fsh_browser *browser = NULL;
-    int status = fsh_browsers_find(browsers, request, FSH_BROWSER_USE, &browser, &error);
+    int status = fsh_browsers_find(browsers, request, FSH_BROWSER_LOOK, &browser, &error);
 
     if (status != FRESHET_OK) {
         answer_problem(request, status, &error);
@@ -122,6 +122,8 @@ static void authorize_browser(struct fsh_keeper_request *request)
         fsh_browser_unref(browser);
         return;
     }
+    /* Not before: a foreign page's requests keep no session from its timeout. */
+    fsh_browsers_use(browsers, browser);
     if (!fsh_lib_at_hand(browser->session, NULL, NULL)) {
         fsh_browser_wait(request, browser, NULL, browser_then);
         return;

@@ -63,7 +63,7 @@ bool fsh_browser_changes(struct fsh_keeper_request *request)
 {
     const struct fsh_browsers *browsers = request->keeper->browsers;
 
-    if (!browsers)
+    if (!browsers || browsers->origin[0] == '\0')
         fsh_request_answer(request, fsh_page_http(404, "no [browser] is configured"));
     else if (!fsh_csrf_changes(request, browsers->origin))
         fsh_request_answer(request,

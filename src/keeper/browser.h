@@ -41,10 +41,12 @@ struct fsh_browser {
     TAILQ_ENTRY(fsh_browser) in_used;
     int32_t created_s;
     int32_t seen_s;
-    int32_t saved_s;     /* what its label says of seen_s */
-    uint16_t references; /* its own, and of requests, of which there are fewer than connections */
-    bool over;           /* signed out, or timed out: it is in no list any more */
-    bool dead;           /* the platform ended it; its callers are told why until it times out */
+    int32_t saved_s; /* what its label says of seen_s */
+    /* Its own, and of requests; a choice of partner outlives its connection while the store is
+     * slow, so there may be more than connections. */
+    unsigned references : 30;
+    unsigned over : 1; /* signed out, or timed out: it is in no list any more */
+    unsigned dead : 1; /* the platform ended it; its callers are told why until it times out */
 };
 
 struct fsh_attempt;
@@ -81,7 +83,7 @@ void fsh_browsers_free(struct fsh_browsers *browsers);
 
 /* After a reload: origin, timeouts and bounds are those of `config` from now on. With [browser] for
  * the first time it reads what the store has, and waits for it; without it all sessions stay, and
- * their requests need an origin that there is not. */
+ * nobody is served until there is an origin again. */
 int fsh_browsers_reload(struct fsh_keeper *keeper, const struct freshet_config *config,
                         struct freshet_error *error);
 
@@ -102,6 +104,8 @@ enum fsh_browser_use {
 int fsh_browsers_find(struct fsh_browsers *browsers, const struct fsh_keeper_request *request,
                       enum fsh_browser_use use, struct fsh_browser **ret_browser,
                       struct freshet_error *error);
+/* What FSH_BROWSER_USE does. */
+void fsh_browsers_use(struct fsh_browsers *browsers, struct fsh_browser *browser);
 void fsh_browser_unref(struct fsh_browser *browser);
 
 /* The cookie of the request. */

@@ -334,6 +334,12 @@ static void use_it(struct fsh_browsers *browsers, struct fsh_browser *browser, i
         (void)fsh_browser_save(browsers, browser, NULL, NULL, NULL);
 }
 
+void fsh_browsers_use(struct fsh_browsers *browsers, struct fsh_browser *browser)
+{
+    if (!browser->dead)
+        use_it(browsers, browser, fsh_browsers_now());
+}
+
 static int find(struct fsh_browsers *browsers, const struct fsh_cookie *cookie,
                 enum fsh_browser_use use, struct fsh_browser **ret_browser,
                 struct freshet_error *error)
@@ -358,8 +364,8 @@ static int find(struct fsh_browsers *browsers, const struct fsh_cookie *cookie,
         if (status != FRESHET_OK)
             return status;
     }
-    if (use == FSH_BROWSER_USE && !browser->dead)
-        use_it(browsers, browser, now_s);
+    if (use == FSH_BROWSER_USE)
+        fsh_browsers_use(browsers, browser);
     browser->references++;
     *ret_browser = browser;
     return FRESHET_OK;
@@ -372,7 +378,8 @@ int fsh_browsers_find(struct fsh_browsers *browsers, const struct fsh_keeper_req
     struct fsh_cookie cookie;
     int status;
 
-    if (!browsers || fsh_browsers_cookie(browsers, request, &cookie) != FSH_COOKIE_ONE)
+    if (!browsers || browsers->origin[0] == '\0' ||
+        fsh_browsers_cookie(browsers, request, &cookie) != FSH_COOKIE_ONE)
         return fsh_base_fail(error, FRESHET_ESIGNEDOUT, NULL);
     status = find(browsers, &cookie, use, ret_browser, error);
     sodium_memzero(&cookie, sizeof(cookie));
@@ -411,7 +418,7 @@ static int configure(struct fsh_browsers *browsers, const struct freshet_config 
     const char *first_party = freshet_config_get(config, "browser", "first_party");
     char *own;
 
-    /* Without an origin no page may change anything, until there is one again. */
+    /* Without an origin nobody is served, until there is one again. */
     own = strdup(origin ? origin : "");
     if (!own)
         return FRESHET_ENOMEM;

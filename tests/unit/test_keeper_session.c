@@ -121,6 +121,48 @@ static void what_a_gateway_may_let_through(void **state)
     }
 }
 
+/* What is refused is no use: a foreign page's requests do not keep a session alive. */
+static void refused_requests_are_no_use(void **state)
+{
+    struct page page = page_of(state);
+    int32_t seen_s;
+
+    page_sign_in(&page, "svc-demo");
+    seen_s = page_browser(&page)->seen_s -= 100;
+    assert_int_equal(page_send(&page, "GET", "/authz",
+                               "X-Original-Method: POST\nOrigin: https://evil.example\n", NULL),
+                     403);
+    assert_int_equal(page_browser(&page)->seen_s, seen_s);
+    assert_int_equal(page_authz(&page, NULL), 200);
+    assert_in_range(page_browser(&page)->seen_s, seen_s + 100, seen_s + 200);
+}
+
+/* A reload without [browser] ends no session, and serves none. */
+static void without_an_origin_nobody_is_served(void **state)
+{
+    struct page page = page_of(state);
+    struct fsh_keeper *keeper = &page.visit->keeper;
+    struct freshet_config *without = NULL;
+    char path[128];
+    FILE *file;
+
+    page_sign_in(&page, "svc-demo");
+    (void)snprintf(path, sizeof(path), "%s/without.conf", page.visit->folder);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    (void)fprintf(file, "[platform]\nurl = https://api.example.com\n");
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(freshet_config_load(path, &without, NULL), FRESHET_OK);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(fsh_browsers_reload(keeper, without, NULL), FRESHET_OK);
+    freshet_config_free(without);
+    assert_int_equal(page_authz(&page, NULL), 401);
+    assert_int_equal(page_send(&page, "GET", "/freshet/session", NULL, NULL), 401);
+    assert_int_equal(page_send(&page, "POST", "/freshet/sign-out", NULL, NULL), 404);
+    assert_int_equal(fsh_browsers_reload(keeper, keeper->config, NULL), FRESHET_OK);
+    assert_int_equal(page_authz(&page, NULL), 200);
+}
+
 /* ---- cookies ----------------------------------------------------------------------------- */
 
 static void forged_cookies(void **state)
@@ -362,6 +404,7 @@ static void sign_out_wins_over_a_flight(void **state)
     asked_go(&left);
     assert_int_equal(page_send(&page, "POST", "/freshet/sign-out", NULL, NULL), 204);
     visit_answer(page.visit, &asked);
+    assert_null(asked_field(&asked, "Authorization"));
     page_read(&page, &asked);
     asked_done(&asked);
     assert_int_equal(left.answers, 0);
@@ -370,6 +413,35 @@ static void sign_out_wins_over_a_flight(void **state)
     assert_int_equal(page_authz(&outer, NULL), 401);
     visit_restart(page.visit);
     assert_int_equal(page_authz(&outer, NULL), 401);
+}
+
+/* The same, when another session of the account ends it. */
+static void a_kill_wins_over_a_flight(void **state)
+{
+    struct page page = page_of(state);
+    struct page killer = page_of(state);
+    struct asked asked;
+    char id[FSH_COOKIE_SHORT];
+    char path[64];
+
+    page_sign_in(&killer, "svc-demo");
+    devserver_control(&page.visit->server, "PUT", "/_dev/lifetime", "{\"seconds\": 2}");
+    page_sign_in(&page, "svc-demo");
+    devserver_control(&page.visit->server, "POST", "/_dev/faults",
+                      "{\"match\": \"/auth/refresh_token\", \"count\": -1, \"kind\": \"latency\","
+                      " \"ms\": 1000}");
+    until_used_up(&page);
+    page_ask(&page, &asked, "GET", "/authz", "X-Original-Method: GET\n", NULL);
+    assert_int_equal(asked.answers, 0);
+    fsh_cookie_short(page_browser(&page)->hash, id);
+    (void)snprintf(path, sizeof(path), "/freshet/sessions/%s", id);
+    assert_int_equal(page_send(&killer, "DELETE", path, NULL, NULL), 204);
+    visit_answer(page.visit, &asked);
+    assert_int_equal(asked.page->http, 401);
+    assert_null(asked_field(&asked, "Authorization"));
+    asked_done(&asked);
+    assert_int_equal(page_authz(&page, NULL), 401);
+    assert_int_equal(page_authz(&killer, NULL), 200);
 }
 
 /* Rule 10: no sign-in that had begun brings up a session after a sign-out everywhere. */
@@ -507,6 +579,9 @@ int main(void)
                                         visit_setup, visit_teardown),
         cmocka_unit_test_setup_teardown(what_a_gateway_may_let_through, visit_setup,
                                         visit_teardown),
+        cmocka_unit_test_setup_teardown(refused_requests_are_no_use, visit_setup, visit_teardown),
+        cmocka_unit_test_setup_teardown(without_an_origin_nobody_is_served, visit_setup,
+                                        visit_teardown),
         cmocka_unit_test_setup_teardown(forged_cookies, visit_setup, visit_teardown),
         cmocka_unit_test_setup_teardown(sessions_time_out, visit_setup, visit_teardown),
         cmocka_unit_test_setup_teardown(timeouts_are_swept, visit_setup, visit_teardown),
@@ -517,6 +592,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_client_that_goes_leaves_no_session, visit_setup,
                                         visit_teardown),
         cmocka_unit_test_setup_teardown(sign_out_wins_over_a_flight, visit_setup, visit_teardown),
+        cmocka_unit_test_setup_teardown(a_kill_wins_over_a_flight, visit_setup, visit_teardown),
         cmocka_unit_test_setup_teardown(sign_out_everywhere_ends_sign_ins, visit_setup,
                                         visit_teardown),
         cmocka_unit_test_setup_teardown(one_flight_for_all, visit_setup, visit_teardown),
