@@ -163,7 +163,10 @@ static void browser_free(struct fsh_browser *browser)
 
 void fsh_browser_unref(struct fsh_browser *browser)
 {
-    if (browser && --browser->references == 0)
+    if (!browser)
+        return;
+    browser->references--;
+    if (browser->references == 0)
         browser_free(browser);
 }
 
