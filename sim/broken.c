@@ -52,6 +52,7 @@ static const struct sim_broken cores[FSH_MUTANTS_COUNT] = {
     [FSH_MUTANT_GIVES_UP] = {"gives-up", SIM_RULE_LIVENESS, "never tries again after a failure"},
     [FSH_MUTANT_HOARDS] = {"hoards", SIM_RULE_LIVENESS,
                            "never gives its place among the flights back"},
+    [FSH_MUTANT_JUMPS] = {"jumps", SIM_RULE_FIRST_COME, "passes those who wait for a place"},
 };
 
 const struct sim_broken *sim_broken(size_t index)

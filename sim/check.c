@@ -89,6 +89,26 @@ void sim_check_record(struct sim_world *world, const struct fsh_record *given,
         sim_violated(world, SIM_RULE_RECORD, "the store gives back another record than it got");
 }
 
+/* ---- at the gate -------------------------------------------------------------------------------
+ */
+
+void sim_check_line(struct sim_world *world, int engine, int session)
+{
+    struct sim_session *self = at(world, engine, session);
+
+    for (int i = 0; i < SIM_SESSIONS && self->core.placed && !self->placed; i++) {
+        const struct sim_session *other = at(world, engine, i);
+
+        if (other->core.stand.waits && (self->came == 0 || other->came < self->came))
+            sim_violated(world, SIM_RULE_FIRST_COME, "a flight began while another waited longer");
+    }
+    self->placed = self->core.placed;
+    if (!self->core.stand.waits)
+        self->came = 0;
+    else if (self->came == 0)
+        self->came = ++world->engines[engine].came;
+}
+
 /* ---- at a request ---------------------------------------------------------------------------- */
 
 static void check_probe(struct sim_world *world, int engine, int session)

@@ -237,11 +237,23 @@ static void stumble(struct sim_world *world, int engine, enum fsh_effect_kind be
         sim_happen_pause(world, engine, SIM_PAUSES_BETWEEN);
 }
 
+/* Who stands first at the gate looks. */
+static void let_in(struct sim_world *world, int engine)
+{
+    struct sim_engine *self = &world->engines[engine];
+
+    for (int i = 0; i < SIM_SESSIONS; i++) {
+        if (&self->sessions[i].core == fsh_core_next(&self->gate, sim_engine_mono(world, engine)))
+            (void)sim_event(world, SIM_TICK, engine, i, 0);
+    }
+}
+
 void sim_engine_carry_out(struct sim_world *world, int engine, int session,
                           const struct fsh_effects *fx)
 {
     bool wake = false;
 
+    sim_check_line(world, engine, session);
     if (fx->count >= FSH_EFFECTS_MAX)
         sim_violated(world, SIM_RULE_BOUNDED, "a step returned more effects than fit");
     for (unsigned i = 0; i < fx->count; i++) {
@@ -253,8 +265,10 @@ void sim_engine_carry_out(struct sim_world *world, int engine, int session,
     }
     if (wake)
         sim_callers_ask_again(world, engine, session);
-    if (world->engines[engine].up)
-        set_timer(world, engine, session);
+    if (!world->engines[engine].up)
+        return;
+    set_timer(world, engine, session);
+    let_in(world, engine);
 }
 
 /* ---- events ------------------------------------------------------------------------------------

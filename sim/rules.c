@@ -26,6 +26,7 @@ static const struct rule rules[SIM_RULES] = {
                                "automatic sign-ins keep their pause, and stop at a challenge"},
     [SIM_RULE_ONE_PROBE] = {"one-probe", "probes of a session keep their pause"},
     [SIM_RULE_RETRY_AFTER] = {"retry-after", "nothing is sent before the platform's Retry-After"},
+    [SIM_RULE_FIRST_COME] = {"first-come", "nobody passes those who wait for a place"},
     [SIM_RULE_RECORD] = {"record", "the codec gives back what it was given"},
     [SIM_RULE_READABLE] = {"readable",
                            "what was sealed opens to what it was, whatever keys are rotated"},

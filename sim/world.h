@@ -133,6 +133,8 @@ struct sim_session {
     int64_t lease_until;
     int64_t lease_wall; /* the calendar when it was asked for */
     struct fsh_mono probed_at;
+    uint64_t came; /* its number in the line at the gate; 0: it stands in none */
+    bool placed;
     /* What the trace said last of its callers. */
     uint64_t told_generation;
     int told_status;
@@ -148,6 +150,7 @@ struct sim_engine {
     uint64_t random;
     int64_t paused_until;
     struct fsh_gate gate;
+    uint64_t came;             /* the last number that was given there */
     struct fsh_mono closed_to; /* the platform's Retry-After, for the checker */
     struct sim_session sessions[SIM_SESSIONS];
 };
@@ -330,6 +333,8 @@ void sim_check_commit(struct sim_world *world, const struct sim_event *event,
                       const struct fsh_record *before, const struct fsh_record *after);
 void sim_check_record(struct sim_world *world, const struct fsh_record *given,
                       const struct fsh_record *back);
+/* After each event of a session. */
+void sim_check_line(struct sim_world *world, int engine, int session);
 void sim_check_send(struct sim_world *world, int engine, int session, enum fsh_errand errand);
 void sim_check_leave(struct sim_world *world, const struct sim_event *event);
 void sim_check_publish(struct sim_world *world, int engine, int session, uint64_t generation,

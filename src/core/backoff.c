@@ -35,10 +35,41 @@ void fsh_core_gate_take(struct fsh_gate *gate)
     gate->taken++;
 }
 
-bool fsh_core_gate_give(struct fsh_gate *gate)
+void fsh_core_gate_give(struct fsh_gate *gate)
 {
     gate->taken--;
-    return gate->room > 0 && gate->taken == gate->room / 2;
+}
+
+void fsh_core_gate_join(struct fsh_gate *gate, struct fsh_stand *stand)
+{
+    if (stand->waits)
+        return;
+    *stand = (struct fsh_stand){.ahead = gate->last, .waits = true};
+    if (gate->last)
+        gate->last->behind = stand;
+    else
+        gate->first = stand;
+    gate->last = stand;
+}
+
+void fsh_core_gate_quit(struct fsh_gate *gate, struct fsh_stand *stand)
+{
+    if (!stand->waits)
+        return;
+    if (stand->ahead)
+        stand->ahead->behind = stand->behind;
+    else
+        gate->first = stand->behind;
+    if (stand->behind)
+        stand->behind->ahead = stand->ahead;
+    else
+        gate->last = stand->ahead;
+    *stand = (struct fsh_stand){0};
+}
+
+bool fsh_core_gate_lets(const struct fsh_gate *gate, const struct fsh_stand *stand)
+{
+    return !fsh_core_gate_full(gate) && (gate->first == stand || FSH_MUTANT(JUMPS));
 }
 
 struct fsh_mono fsh_core_gate_opens(const struct fsh_gate *gate)
@@ -69,7 +100,8 @@ bool fsh_core_gate_worked(struct fsh_gate *gate)
 {
     bool failed_before = gate->failures > 0;
 
-    *gate = (struct fsh_gate){.room = gate->room, .taken = gate->taken};
+    gate->failures = 0;
+    gate->retry_at = gate->trial_to = gate->closed_to = (struct fsh_mono){0};
     return failed_before;
 }
 

@@ -15,6 +15,13 @@ int64_t fsh_core_backoff_ms(uint32_t failures, uint64_t random);
  * Without jitter: a pause that must not be undercut, or the account is locked out. */
 int64_t fsh_core_refused_ms(uint32_t refusals, int64_t pause_ms);
 
+/* Where somebody stands in the line at a gate; zero: nowhere. */
+struct fsh_stand {
+    struct fsh_stand *ahead;
+    struct fsh_stand *behind;
+    bool waits;
+};
+
 /* The gate in front of one platform, shared by all its sessions. While the platform fails, one
  * exchange at a time is let through to try it, and all others wait for what becomes of that. */
 struct fsh_gate {
@@ -24,17 +31,24 @@ struct fsh_gate {
     uint32_t failures;         /* in a row */
     uint32_t room;             /* flights at once that no person began; 0: any number */
     uint32_t taken;            /* ... that there are */
+    struct fsh_stand *first;   /* of the line, whose members are the sessions' */
+    struct fsh_stand *last;
 };
 
 /* Thousands of tokens may end together. A flight begins when there is room for one more, and takes
- * its place before it asks for a lease, so that who waits costs neither platform nor store. A
- * person's neither waits nor takes a place. */
+ * its place before it asks for a lease, so that who waits costs neither platform nor store. Who
+ * came first goes first; each place that is given back is for the first of the line alone, so that
+ * nobody looks in vain (fsh_core_next). A person's neither waits nor takes a place. */
 bool fsh_core_gate_full(const struct fsh_gate *gate);
 void fsh_core_gate_take(struct fsh_gate *gate);
+void fsh_core_gate_give(struct fsh_gate *gate);
 
-/* True when those who wait for a place are to look again: when half of all are free, so that they
- * do not look in vain each time. */
-bool fsh_core_gate_give(struct fsh_gate *gate);
+/* Joins the end of the line, and leaves it, wherever it stands; nothing when it already has. */
+void fsh_core_gate_join(struct fsh_gate *gate, struct fsh_stand *stand);
+void fsh_core_gate_quit(struct fsh_gate *gate, struct fsh_stand *stand);
+
+/* Whether there is room, and it is this one's turn. */
+bool fsh_core_gate_lets(const struct fsh_gate *gate, const struct fsh_stand *stand);
 
 /* The moment from which an exchange may be sent. */
 struct fsh_mono fsh_core_gate_opens(const struct fsh_gate *gate);

@@ -34,6 +34,7 @@ enum fsh_mutant {
     FSH_MUTANT_SLEEPLESS,       /* asks to be woken in the past */
     FSH_MUTANT_GIVES_UP,        /* never tries again after a failure */
     FSH_MUTANT_HOARDS,          /* never gives its place among the flights back */
+    FSH_MUTANT_JUMPS,           /* passes those who wait for a place */
     FSH_MUTANT_MISBOUND,        /* binds a seal to the generation that is reserved */
     FSH_MUTANT_NEWEST_KEY,      /* opens what the newest key seals alone */
     FSH_MUTANTS_COUNT

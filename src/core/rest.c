@@ -26,7 +26,7 @@ static bool paused(const struct fsh_core *core, struct fsh_now now)
 {
     struct fsh_mono opens = fsh_core_gate_opens(core->gate);
 
-    return core->queued || core->probe_at.ms > now.mono.ms ||
+    return core->stand.waits || core->probe_at.ms > now.mono.ms ||
            core->record.sign_in_at.ms > now.wall.ms ||
            (opens.ms > now.mono.ms && opens.ms >= core->wake_at.ms);
 }

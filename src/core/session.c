@@ -2,11 +2,13 @@
 #include "core/session.h"
 
 #include "base/bounds.h"
+#include "base/post.h"
 #include "core/mutant.h"
 #include "core/random.h"
 #include "core/step.h"
 
 #include <freshet/status.h>
+#include <stddef.h>
 
 /* What a session would like to do next, and from when. */
 struct wish {
@@ -175,6 +177,7 @@ static void begin_flight(struct fsh_core *core, enum fsh_errand errand, struct f
     /* A person's is not held back, and so takes no place: however many try to sign in, there is
      * room for refreshes. */
     if (!core->placed && core->command == FSH_ERRAND_NONE) {
+        fsh_core_gate_quit(core->gate, &core->stand);
         fsh_core_gate_take(core->gate);
         core->placed = true;
     }
@@ -188,24 +191,25 @@ static void begin_flight(struct fsh_core *core, enum fsh_errand errand, struct f
 static void begin_wish(struct fsh_core *core, struct fsh_now *now, struct fsh_effects *fx)
 {
     struct wish wish = wish_of(core, now);
-    struct fsh_mono news = fsh_mono_max(core->store_at, fsh_core_gate_news(core->gate));
-    struct fsh_mono due;
+    struct fsh_mono at = fsh_mono_max(wish.at, core->store_at);
+    struct fsh_mono opens = fsh_core_gate_opens(core->gate);
 
     if (wish.errand == FSH_ERRAND_NONE || (FSH_MUTANT(GIVES_UP) && core->failure))
         return;
-    wish.at = fsh_mono_max(wish.at, news);
-    due = fsh_mono_max(wish.at, fsh_core_gate_opens(core->gate));
-    core->queued = due.ms <= now->mono.ms && !core->placed && fsh_core_gate_full(core->gate);
-    /* It is told when there is room, by who goes; looks all the same when all must have gone. */
-    if (core->queued)
-        due = fsh_mono_add(now->mono, FSH_EXCHANGE_MS);
-    if (due.ms <= now->mono.ms) {
+    core->due = at.ms <= now->mono.ms;
+    if (core->due && !core->placed)
+        fsh_core_gate_join(core->gate, &core->stand);
+    if (core->due && opens.ms <= now->mono.ms &&
+        (core->placed || fsh_core_gate_lets(core->gate, &core->stand))) {
         fsh_core_note(fx, wish.why, FRESHET_OK, 0);
         begin_flight(core, wish.errand, now, fx);
         return;
     }
-    core->next_try = wish.at;
-    fsh_core_look_at(core, due);
+    core->next_try = fsh_mono_max(at, fsh_core_gate_news(core->gate));
+    at = fsh_mono_max(at, opens);
+    /* While others stand before an open gate, only their going changes anything. */
+    if (at.ms > now->mono.ms)
+        fsh_core_look_at(core, at);
 }
 
 /* A session that nothing can refresh any more ends with its token (rule 7), unless it is a service
@@ -249,28 +253,37 @@ static void choose(struct fsh_core *core, struct fsh_now *now, struct fsh_effect
 }
 
 /* Once the platform has answered others may go. */
-static void give_place(struct fsh_core *core, struct fsh_effects *fx)
+static void give_place(struct fsh_core *core)
 {
     if (!core->placed || core->step == FSH_STEP_LEASE || core->step == FSH_STEP_SEND)
         return;
     if (FSH_MUTANT(HOARDS))
         return;
     core->placed = false;
-    if (fsh_core_gate_give(core->gate))
-        fsh_core_put(fx, FSH_EFFECT_GATE);
+    fsh_core_gate_give(core->gate);
+}
+
+/* Who only looks what became of the session, since a caller asks, is still there to go. */
+static void leave_line(struct fsh_core *core)
+{
+    bool looks = core->step == FSH_STEP_READ || core->step == FSH_STEP_ADOPT;
+
+    if (core->closing || (!core->due && !looks))
+        fsh_core_gate_quit(core->gate, &core->stand);
 }
 
 void fsh_core_advance(struct fsh_core *core, struct fsh_now *now, struct fsh_effects *fx)
 {
     core->wake_at = FSH_MUTANT(SLEEPLESS) ? now->mono : FSH_NEVER;
     core->next_try = FSH_NEVER;
-    core->queued = false;
+    core->due = false;
     fsh_core_probe(core, now, fx);
     if (core->step == FSH_STEP_IDLE)
         choose(core, now, fx);
     else if (!core->in_air && core->retry_at.ms <= now->mono.ms)
         fsh_core_begin(core, core->step, now, fx);
-    give_place(core, fx);
+    give_place(core);
+    leave_line(core);
     if (core->step == FSH_STEP_IDLE)
         return;
     if (core->in_air) {
@@ -344,6 +357,19 @@ struct fsh_caller_answer fsh_core_ask(struct fsh_core *core, struct fsh_now now,
     if (FSH_MUTANT(OVERSTAYS) && core->step != FSH_STEP_IDLE)
         return wait;
     return refused(core, now.mono);
+}
+
+struct fsh_core *fsh_core_next(const struct fsh_gate *gate, struct fsh_mono now)
+{
+    struct fsh_mono opens = fsh_core_gate_opens(gate);
+    struct fsh_core *core;
+
+    if (!gate->first || fsh_core_gate_full(gate))
+        return NULL;
+    core = fsh_container_of(gate->first, struct fsh_core, stand);
+    if (core->step != FSH_STEP_IDLE || (opens.ms > now.ms && core->wake_at.ms <= opens.ms))
+        return NULL;
+    return core;
 }
 
 uint64_t fsh_core_flights(const struct fsh_core *core)
@@ -434,6 +460,7 @@ void fsh_core_abandon(struct fsh_core *core)
     core->in_air = false;
     core->step = FSH_STEP_IDLE;
     core->wake_at = FSH_NEVER;
+    fsh_core_gate_quit(core->gate, &core->stand);
 }
 
 struct fsh_mono fsh_core_wake_at(const struct fsh_core *core)

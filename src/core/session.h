@@ -221,10 +221,11 @@ struct fsh_core {
     uint64_t probed;          /* generation that the probe in the air was sent with */
     struct fsh_mono probe_at; /* not before */
     bool closing;
-    bool placed; /* the flight has a place at the gate */
-    bool queued; /* it waits for one */
-    bool clean;  /* this attempt has surely not spent the refresh token */
-    bool replay; /* an earlier attempt may have spent it */
+    bool placed;            /* the flight has a place at the gate */
+    bool due;               /* it is time for a flight, if the gate lets it */
+    struct fsh_stand stand; /* ... where it waits for one */
+    bool clean;             /* this attempt has surely not spent the refresh token */
+    bool replay;            /* an earlier attempt may have spent it */
 };
 
 /* A session as it is before its first step: it will read its record. `policy` and `gate` must
@@ -241,6 +242,11 @@ void fsh_core_tick(struct fsh_core *core, struct fsh_now now, struct fsh_effects
 struct fsh_caller_answer fsh_core_ask(struct fsh_core *core, struct fsh_now now,
                                       int64_t min_valid_ms, struct fsh_mono deadline,
                                       const uint64_t *seen, struct fsh_effects *fx);
+
+/* The session that is to look now, by fsh_core_tick, since it stands first at the gate: it may go,
+ * or does not know yet when the gate opens. NULL: none. Whoever drives sessions asks after each
+ * event of any of them, until there is none. */
+struct fsh_core *fsh_core_next(const struct fsh_gate *gate, struct fsh_mono now);
 
 /* How many flights are over: who waited for one compares. */
 uint64_t fsh_core_flights(const struct fsh_core *core);

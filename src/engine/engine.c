@@ -456,19 +456,32 @@ void fsh_engine_free(struct fsh_engine *engine)
     free(engine);
 }
 
+static void look(struct fsh_active *active)
+{
+    struct fsh_effects fx;
+
+    fx.count = 0;
+    fsh_core_tick(&active->core, fsh_engine_now(active->session->engine), &fx);
+    fsh_engine_carry_out(active, &fx);
+}
+
 /* Only who is active may wait for it. */
 static void open_gate(struct fsh_engine *engine)
 {
     struct fsh_active *active;
 
     engine->gate_opened = false;
-    LIST_FOREACH (active, &engine->active, in_engine) {
-        struct fsh_effects fx;
+    LIST_FOREACH (active, &engine->active, in_engine)
+        look(active);
+}
 
-        fx.count = 0;
-        fsh_core_tick(&active->core, fsh_engine_now(engine), &fx);
-        fsh_engine_carry_out(active, &fx);
-    }
+/* Who stands first goes while there is room, and so on. */
+static void let_in(struct fsh_engine *engine, struct fsh_mono now)
+{
+    struct fsh_core *core;
+
+    while ((core = fsh_core_next(&engine->gate, now)))
+        look(fsh_container_of(core, struct fsh_active, core));
 }
 
 static void fire(struct fsh_timer *timer)
@@ -490,8 +503,11 @@ void fsh_engine_run(struct fsh_engine *engine)
         if (timer == fsh_base_heap_first(&engine->timers) && timer->at.ms <= now.ms)
             break;
     }
-    while (engine->gate_opened)
-        open_gate(engine);
+    do {
+        while (engine->gate_opened)
+            open_gate(engine);
+        let_in(engine, now);
+    } while (engine->gate_opened);
     fsh_engine_settle(engine);
 }
 
