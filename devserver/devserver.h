@@ -399,6 +399,7 @@ struct dev_faults {
     struct dev_fault list[DEV_FAULTS_MAX];
     size_t count;
     int64_t last_id;
+    unsigned cleared; /* how often */
 };
 
 /* Takes the first fault that fits, a copy whose `body` the caller frees. False: there is none. */
@@ -442,7 +443,7 @@ struct dev_server {
     struct dev_keys keys;
     struct dev_counters counters;
     pthread_mutex_t lock;
-    pthread_cond_t stop_signal;
+    pthread_cond_t wake_signal;
     bool stopping;
     struct dev_accounts accounts;
     struct dev_tokens tokens;
@@ -479,7 +480,7 @@ struct dev_request {
 bool dev_server_start(struct dev_server *server, const struct dev_options *options);
 void dev_server_stop(struct dev_server *server);
 
-/* Sleeps; false when the server stops meanwhile. */
+/* Sleeps, until the faults are cleared at the most; false when the server stops meanwhile. */
 bool dev_server_sleep(struct dev_server *server, int64_t ms);
 const char *dev_request_header(const struct dev_request *request, const char *name);
 const char *dev_request_query(const struct dev_request *request, const char *name);

@@ -119,6 +119,7 @@ void dev_faults_clear(struct dev_faults *faults)
 {
     while (faults->count > 0)
         forget(faults, faults->count - 1);
+    faults->cleared++;
 }
 
 /* --- POST /_dev/faults --- */
@@ -262,6 +263,7 @@ void dev_faults_delete(struct dev_request *request, struct dev_reply *reply)
 {
     pthread_mutex_lock(&request->server->lock);
     dev_faults_clear(&request->server->faults);
+    pthread_cond_broadcast(&request->server->wake_signal);
     pthread_mutex_unlock(&request->server->lock);
     dev_reply_json(reply, MHD_HTTP_OK, json_pack("{s:b}", "ok", true));
 }

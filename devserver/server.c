@@ -354,6 +354,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 bool dev_server_sleep(struct dev_server *server, int64_t ms)
 {
     struct timespec until;
+    unsigned cleared;
     bool running;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
@@ -364,8 +365,9 @@ bool dev_server_sleep(struct dev_server *server, int64_t ms)
         until.tv_nsec -= DEV_SECOND_NS;
     }
     pthread_mutex_lock(&server->lock);
-    while (!server->stopping &&
-           pthread_cond_timedwait(&server->stop_signal, &server->lock, &until) != ETIMEDOUT) {
+    cleared = server->faults.cleared;
+    while (!server->stopping && server->faults.cleared == cleared &&
+           pthread_cond_timedwait(&server->wake_signal, &server->lock, &until) != ETIMEDOUT) {
     }
     running = !server->stopping;
     pthread_mutex_unlock(&server->lock);
@@ -492,7 +494,7 @@ static void init_lock(struct dev_server *server)
     (void)pthread_mutex_init(&server->lock, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&server->stop_signal, &monotonic);
+    (void)pthread_cond_init(&server->wake_signal, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
 }
 
@@ -521,7 +523,7 @@ void dev_server_stop(struct dev_server *server)
 {
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
-    pthread_cond_broadcast(&server->stop_signal);
+    pthread_cond_broadcast(&server->wake_signal);
     pthread_mutex_unlock(&server->lock);
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
@@ -533,6 +535,6 @@ void dev_server_stop(struct dev_server *server)
     dev_keys_done(&server->keys);
     free(server->tls_cert);
     free(server->tls_key);
-    (void)pthread_cond_destroy(&server->stop_signal);
+    (void)pthread_cond_destroy(&server->wake_signal);
     (void)pthread_mutex_destroy(&server->lock);
 }

@@ -945,6 +945,21 @@ def faults_match_count_and_clear(s):
 
 
 @test
+def clearing_faults_lets_go_of_who_waits(s):
+    token = s.grant("load-43")["RefreshToken"]
+    s.fault("latency", match="/auth/refresh", ms=300000)
+
+    def work(number):
+        if number == 0:
+            return s.refresh(token).status
+        wait_for(lambda: s.counters()["refresh_in_flight"] == 1, "it waits")
+        s.clear_faults()
+        return None
+
+    equal(in_threads(2, work), [200, None])
+
+
+@test
 def bad_faults_are_refused(s):
     bad = [
         {}, {"kind": "x"}, {"kind": 1}, {"kind": "status", "status": 99},

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "canary"))
 import memory  # noqa: E402
@@ -224,10 +223,22 @@ def thousands_of_refreshes(scene):
 
 
 def no_flight_is_in_the_air(scene):
-    wait_for(lambda: scene.platform.counter("refresh_in_flight") == 0, "rest")
-    quiet = scene.platform.counter("refreshes")
-    time.sleep(0.3)  # commits
-    equal(scene.platform.counter("refreshes"), quiet)
+    """Every token is fresh, and the clock is ours: nothing is due before it is moved again. A flight has
+    ended when its token is served, since a rotating platform's are committed before."""
+    def fresh(usable_ms):
+        return usable_ms > 1800000
+
+    everybody = {*scene.services, "parked", "person-0", "person-1", "person-2", "person-new"}
+    for name in everybody:
+        wait_for(lambda n=name: fresh(scene.keeper.headers(n, min_valid_ms=1800000).json["usable_ms"]), name)
+    for cookie in scene.cookies:
+        wait_for(lambda c=cookie: fresh(scene.front.ask("GET", "/freshet/session", {"Cookie": c})[2]["usable_ms"]),
+                 "a browser")
+    listed = {session["name"]: session for session in scene.keeper.get("/v1/sessions").json["sessions"]}
+    equal(set(listed), everybody)
+    equal([name for name, session in listed.items() if session["next_ms"] < 1800000], [])
+    scene.quiet = scene.platform.counter("refresh_attempts")
+    equal(scene.platform.counter("refresh_in_flight"), 0)
 
 
 # ---- the verdicts
@@ -263,7 +274,9 @@ def not_in_cores(scene):
 def not_in_the_keeper_between_flights(scene):
     """Its sessions live: their refresh tokens are sealed."""
     index = memory.Index(scene.secrets("refresh token", "device key", "challenge session", "password"))
-    return scene.found_in(scene.keeper.process.pid, index)
+    found = scene.found_in(scene.keeper.process.pid, index)
+    equal(scene.platform.counter("refresh_attempts"), scene.quiet, "no flight meanwhile")
+    return found
 
 
 def access_tokens_are_in_the_keeper(scene):
