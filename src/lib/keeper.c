@@ -5,6 +5,7 @@
 
 #include <curl/curl.h>
 #include <freshet/status.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -104,8 +105,11 @@ static int problem_of(long http, const struct answer *answer, struct freshet_err
     fsh_remote_read_problem((int)http, fsh_base_secret_reveal(&answer->body), answer->body.len,
                             &problem);
     (void)fsh_base_fail(error, problem.status, "%s", problem.detail);
-    if (error)
+    if (error) {
         error->retry_after_ms = problem.retry_after_ms;
+        error->http_status = problem.platform_http;
+        (void)snprintf(error->code, sizeof(error->code), "%s", problem.code);
+    }
     return problem.status;
 }
 
