@@ -31,6 +31,9 @@ static void read_token(const char *body, size_t len)
     if (fsh_remote_read_token(body, len, &fetched) != FRESHET_OK)
         return;
     check_token(fetched.token);
+    if (!fetched.platform.url)
+        __builtin_trap();
+    fsh_remote_platform_done(&fetched.platform);
     fsh_token_unref(fetched.token);
 }
 

@@ -60,7 +60,9 @@ struct freshet_options {
 
 /** Opens a platform: checks the options, opens the stores, starts the background thread. Sends
  *  nothing to the platform yet. A keeper is asked which platform it is of, 5 seconds at the most;
- *  when none answers and `url` is given, that is no failure yet.
+ *  when none answers and `url` is given, that is no failure yet. Each token that it hands out says
+ *  of which platform it is: one of another is never taken, and who asks for it is told
+ *  FRESHET_ECONFIG.
  *
  *  @param options      what to open; borrowed.
  *  @param ret_freshet  the handle; the caller closes it with freshet_close.

@@ -224,7 +224,7 @@ void fsh_engine_call(struct fsh_call *call)
         fsh_engine_finish(call, FRESHET_ECLOSED, -1);
         return;
     }
-    if (engine->options.remote) {
+    if (engine->options.keeper) {
         fsh_remote_call(call);
         return;
     }
@@ -263,7 +263,7 @@ static void forget_request_of(struct fsh_call *call)
 
 void fsh_engine_call_cancel(struct fsh_call *call)
 {
-    if (call->session->engine->options.remote)
+    if (call->session->engine->options.keeper)
         fsh_remote_call_forget(call);
     else if (!call->list)
         forget_request_of(call);
@@ -277,7 +277,7 @@ void fsh_engine_call_late(struct fsh_call *call)
     struct fsh_caller_answer answer;
     struct fsh_effects fx;
 
-    if (call->session->engine->options.remote) {
+    if (call->session->engine->options.keeper) {
         fsh_remote_call_late(call);
         return;
     }

@@ -28,6 +28,7 @@
 
 struct fsh_engine;
 struct fsh_meter;
+struct fsh_remote_keeper;
 struct fsh_session;
 
 /* One exchange with the platform, from its message to its reply. The engine owns it; the transport
@@ -72,7 +73,9 @@ struct fsh_engine_options {
     struct fsh_secret_store *secrets; /* borrowed */
     struct fsh_token_cache *tokens;   /* borrowed */
     uint64_t holder;                  /* unique among the engines that share the store; not 0 */
-    bool remote; /* the sessions are a keeper's (engine/remote.h): there are no stores */
+    /* The sessions are this keeper's (engine/remote.h), and there are no stores; or NULL. Borrowed.
+     */
+    const struct fsh_remote_keeper *keeper;
 };
 
 enum fsh_call_kind {

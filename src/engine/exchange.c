@@ -322,7 +322,7 @@ void fsh_engine_answered(struct fsh_request *request, const struct fsh_reply *re
     struct fsh_request copy = *request;
     struct fsh_answer answer;
 
-    if (request->session->engine->options.remote) {
+    if (request->session->engine->options.keeper) {
         fsh_remote_answered(request, reply);
         return;
     }

@@ -5,7 +5,7 @@
 #include "engine/engine.h"
 #include "engine/remote_read.h"
 
-/* Sessions of a keeper, in the place of the core's: of an engine with options.remote. The keeper
+/* Sessions of a keeper, in the place of the core's: of an engine with options.keeper. The keeper
  * decides everything (docs/decisions/0016-remote.md); what is here only keeps the access token that
  * it handed out, so that callers find it as they find the engine's own: one fetch of a session at a
  * time, callers wait only without a usable token, and a token serves to its end while the keeper is

@@ -81,6 +81,7 @@ static void publish(struct fsh_remote *remote, const struct fsh_remote_ask *ask,
         fsh_engine_note(session, FSH_NOTE_ADOPTED, FRESHET_OK, (int64_t)token->generation);
 }
 
+/* There is no token, for the reason in remote->problem. */
 static void withdraw(struct fsh_remote *remote)
 {
     int status = remote->problem.status;
@@ -228,10 +229,43 @@ static void not_signed_in(const struct fsh_remote *remote, struct fsh_problem *p
                    remote->session->name);
 }
 
+/* Rule 13: a keeper of another platform than this handle's, which it may have become since the
+ * last answer. Its token goes nowhere, and what is in hand is not its to judge. */
+static void not_ours(struct fsh_remote *remote, const char *why)
+{
+    remote->problem = (struct fsh_problem){.status = FRESHET_ECONFIG, .retry_after_ms = -1};
+    (void)snprintf(remote->problem.detail, sizeof(remote->problem.detail), "session %s: %s",
+                   remote->session->name, why);
+    withdraw(remote);
+    while (!TAILQ_EMPTY(&remote->granted))
+        fsh_remote_refuse(TAILQ_FIRST(&remote->granted), &remote->problem);
+}
+
+static int take_token(struct fsh_remote *remote, const struct fsh_remote_ask *ask,
+                      const struct fsh_reply *reply)
+{
+    struct fsh_fetched fetched;
+    struct freshet_error error;
+    int status = fsh_remote_read_token(reply->body, reply->body_len, &fetched);
+
+    if (status != FRESHET_OK)
+        return status;
+    status = fsh_remote_same_platform(remote->session->engine->options.keeper, &fetched.platform,
+                                      &error);
+    fsh_remote_platform_done(&fetched.platform);
+    if (status == FRESHET_OK)
+        publish(remote, ask, &fetched);
+    else
+        fsh_token_unref(fetched.token);
+    if (status != FRESHET_ECONFIG)
+        return status;
+    not_ours(remote, error.message);
+    return FRESHET_OK;
+}
+
 static void take_fetch(struct fsh_remote *remote, const struct fsh_remote_ask *ask,
                        const struct fsh_reply *reply, const struct fsh_problem *problem)
 {
-    struct fsh_fetched fetched;
     struct fsh_problem bad = {.retry_after_ms = -1};
 
     if (reply->http_status == 304) {
@@ -242,11 +276,9 @@ static void take_fetch(struct fsh_remote *remote, const struct fsh_remote_ask *a
         refused_fetch(remote, ask, problem);
         return;
     }
-    bad.status = fsh_remote_read_token(reply->body, reply->body_len, &fetched);
-    if (bad.status == FRESHET_OK) {
-        publish(remote, ask, &fetched);
+    bad.status = take_token(remote, ask, reply);
+    if (bad.status == FRESHET_OK)
         return;
-    }
     (void)snprintf(bad.detail, sizeof(bad.detail), "session %s: the keeper's answer: %s",
                    remote->session->name, freshet_status_text(bad.status));
     refused_fetch(remote, ask, &bad);

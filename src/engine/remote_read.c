@@ -70,6 +70,59 @@ static int status_of(const json_t *object, const char *key)
     return status == FSH_STATUS_UNKNOWN ? FRESHET_EUNAVAILABLE : status;
 }
 
+/* ---- the platform ------------------------------------------------------------------------ */
+
+void fsh_remote_platform_done(struct fsh_remote_platform *platform)
+{
+    for (size_t i = 0; i < platform->origins_count; i++)
+        free(platform->origins[i]);
+    free(platform->origins);
+    free(platform->url);
+    *platform = (struct fsh_remote_platform){0};
+}
+
+static int platform_of(const json_t *json, struct fsh_remote_platform *platform)
+{
+    const json_t *list = json_object_get(json, "origins");
+    const char *url = text_of(json, "url");
+    size_t count = json_array_size(list);
+
+    if (!url || !plain(url, FSH_BODY_MAX) || count > ORIGINS_MAX)
+        return FRESHET_EBADBODY;
+    platform->url = strdup(url);
+    platform->origins = calloc(count + 1, sizeof(*platform->origins));
+    if (!platform->url || !platform->origins)
+        return FRESHET_ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        const char *origin = json_string_value(json_array_get(list, i));
+
+        if (!origin)
+            return FRESHET_EBADBODY;
+        platform->origins[i] = strdup(origin);
+        if (!platform->origins[i])
+            return FRESHET_ENOMEM;
+        platform->origins_count++;
+    }
+    return FRESHET_OK;
+}
+
+int fsh_remote_read_platform(const char *body, size_t len, struct fsh_remote_platform *ret_platform)
+{
+    struct fsh_remote_platform platform = {0};
+    json_t *json;
+    int status = fsh_profile_json_object(body, len, &json);
+
+    if (status != FRESHET_OK)
+        return status;
+    status = platform_of(json, &platform);
+    fsh_profile_json_done(json);
+    if (status == FRESHET_OK)
+        *ret_platform = platform;
+    else
+        fsh_remote_platform_done(&platform);
+    return status;
+}
+
 /* ---- a token ----------------------------------------------------------------------------- */
 
 /* The caller frees the list, not its strings. */
@@ -145,15 +198,19 @@ static bool token_makes_sense(const json_t *json)
 static int token_of(const json_t *json, struct fsh_fetched *ret_fetched)
 {
     char **partners = NULL;
-    struct fsh_fetched fetched;
+    struct fsh_fetched fetched = {0};
     size_t count = 0;
     int status = token_makes_sense(json) ? partners_of(json, &partners, &count) : FRESHET_EBADBODY;
 
     if (status == FRESHET_OK)
+        status = platform_of(json_object_get(json, "platform"), &fetched.platform);
+    if (status == FRESHET_OK)
         status = make_token(json, partners, count, &fetched.token);
     free(partners);
-    if (status != FRESHET_OK)
+    if (status != FRESHET_OK) {
+        fsh_remote_platform_done(&fetched.platform);
         return status;
+    }
     fetched.age_ms = number_of(json, "age_ms", 0);
     fetched.refresh_in_ms = number_of(json, "refresh_in_ms", -1);
     *ret_fetched = fetched;
@@ -409,58 +466,5 @@ int fsh_remote_read_totp(const char *body, size_t len, struct fsh_secret *ret_ur
         fsh_base_secret_move(ret_uri, &uri_copy);
     fsh_base_secret_done(&uri_copy);
     fsh_profile_json_done(json);
-    return status;
-}
-
-/* ---- the platform ------------------------------------------------------------------------ */
-
-void fsh_remote_platform_done(struct fsh_remote_platform *platform)
-{
-    for (size_t i = 0; i < platform->origins_count; i++)
-        free(platform->origins[i]);
-    free(platform->origins);
-    free(platform->url);
-    *platform = (struct fsh_remote_platform){0};
-}
-
-static int platform_of(const json_t *json, struct fsh_remote_platform *platform)
-{
-    const json_t *list = json_object_get(json, "origins");
-    const char *url = text_of(json, "url");
-    size_t count = json_array_size(list);
-
-    if (!url || !plain(url, FSH_BODY_MAX) || count > ORIGINS_MAX)
-        return FRESHET_EBADBODY;
-    platform->url = strdup(url);
-    platform->origins = calloc(count + 1, sizeof(*platform->origins));
-    if (!platform->url || !platform->origins)
-        return FRESHET_ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        const char *origin = json_string_value(json_array_get(list, i));
-
-        if (!origin)
-            return FRESHET_EBADBODY;
-        platform->origins[i] = strdup(origin);
-        if (!platform->origins[i])
-            return FRESHET_ENOMEM;
-        platform->origins_count++;
-    }
-    return FRESHET_OK;
-}
-
-int fsh_remote_read_platform(const char *body, size_t len, struct fsh_remote_platform *ret_platform)
-{
-    struct fsh_remote_platform platform = {0};
-    json_t *json;
-    int status = fsh_profile_json_object(body, len, &json);
-
-    if (status != FRESHET_OK)
-        return status;
-    status = platform_of(json, &platform);
-    fsh_profile_json_done(json);
-    if (status == FRESHET_OK)
-        *ret_platform = platform;
-    else
-        fsh_remote_platform_done(&platform);
     return status;
 }

@@ -23,11 +23,35 @@ struct fsh_problem {
     char detail[256];
 };
 
+/* Which platform the keeper keeps sessions of. */
+struct fsh_remote_platform {
+    char *url;      /* owned, as all of it */
+    char **origins; /* `origins_count` of them */
+    size_t origins_count;
+};
+
+int fsh_remote_read_platform(const char *body, size_t len,
+                             struct fsh_remote_platform *ret_platform);
+void fsh_remote_platform_done(struct fsh_remote_platform *platform);
+
+/* A keeper, and whose sessions it is to have. */
+struct fsh_remote_keeper {
+    char *socket; /* owned */
+    struct fsh_remote_platform platform;
+};
+
+/* Rule 13: FRESHET_ECONFIG unless the platform that the keeper tells is at the origin of the
+ * expected url, and has each of the expected origins. FRESHET_EBADBODY; FRESHET_ENOMEM.
+ * remote_platform.c */
+int fsh_remote_same_platform(const struct fsh_remote_keeper *expected,
+                             const struct fsh_remote_platform *told, struct freshet_error *error);
+
 /* A token, and what the keeper says of it besides. */
 struct fsh_fetched {
     struct fsh_token *token; /* one reference is the caller's; its sent_at is to be filled in */
-    int64_t age_ms;          /* when the keeper answered */
-    int64_t refresh_in_ms;   /* -1: the keeper does not refresh it by itself */
+    struct fsh_remote_platform platform; /* the caller ends it */
+    int64_t age_ms;                      /* when the keeper answered */
+    int64_t refresh_in_ms;               /* -1: the keeper does not refresh it by itself */
 };
 
 int fsh_remote_read_token(const char *body, size_t len, struct fsh_fetched *ret_fetched);
@@ -50,16 +74,5 @@ int fsh_remote_read_mfa(const char *body, size_t len, int *ret_enabled, char *re
                         size_t size);
 int fsh_remote_read_totp(const char *body, size_t len, struct fsh_secret *ret_uri,
                          struct fsh_secret *ret_secret);
-
-/* Which platform the keeper keeps sessions of. */
-struct fsh_remote_platform {
-    char *url;      /* owned, as all of it */
-    char **origins; /* `origins_count` of them */
-    size_t origins_count;
-};
-
-int fsh_remote_read_platform(const char *body, size_t len,
-                             struct fsh_remote_platform *ret_platform);
-void fsh_remote_platform_done(struct fsh_remote_platform *platform);
 
 #endif

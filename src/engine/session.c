@@ -150,7 +150,7 @@ static void end(struct fsh_session *session)
     fsh_base_heap_set(&engine->timers, &session->timer, FSH_NEVER);
     engine->timer_count--;
     LIST_REMOVE(session, in_engine);
-    if (engine->options.remote)
+    if (engine->options.keeper)
         fsh_remote_free(session->remote);
     else if (!session->resting)
         active_free(session->active);
@@ -169,7 +169,7 @@ static bool over(const struct fsh_session *session)
 {
     if (atomic_load(&session->posted))
         return false;
-    if (session->engine->options.remote)
+    if (session->engine->options.keeper)
         return fsh_remote_closed(session->remote);
     return session->resting ||
            (fsh_core_closed(&session->active->core) && session->active->in_air == 0);
@@ -227,7 +227,7 @@ void fsh_engine_session_close(struct fsh_session *session)
     struct fsh_effects fx;
 
     session->closing = true;
-    if (session->engine->options.remote)
+    if (session->engine->options.keeper)
         fsh_remote_close(session->remote);
     if (!active) {
         /* Nothing is to be brought to its end, but whoever closes may yet look at it. */
@@ -259,7 +259,7 @@ void fsh_engine_abandon(struct fsh_engine *engine)
     struct fsh_active *active;
 
     LIST_FOREACH (session, &engine->sessions, in_engine) {
-        if (engine->options.remote)
+        if (engine->options.keeper)
             fsh_remote_abandon(session->remote);
     }
     LIST_FOREACH (active, &engine->active, in_engine) {
@@ -375,7 +375,7 @@ static void said(struct fsh_post *post)
     atomic_store(&session->posted, false);
     if (session->closing && session->resting && over(session))
         end(session);
-    else if (session->engine->options.remote)
+    else if (session->engine->options.keeper)
         fsh_remote_heed(session->remote);
     else
         (void)fsh_engine_heed(session);
@@ -393,7 +393,7 @@ void fsh_engine_session_fire(struct fsh_session *session)
             fsh_base_heap_set(&session->engine->timers, &session->timer, FSH_NEVER);
         return;
     }
-    if (session->engine->options.remote) {
+    if (session->engine->options.keeper) {
         fsh_remote_fire(session->remote);
         return;
     }
@@ -471,7 +471,7 @@ static const struct fsh_credentials *take_credentials(struct fsh_credentials *cr
 /* What a session of this engine begins with. */
 static bool state_new(struct fsh_session *session)
 {
-    if (!session->engine->options.remote) {
+    if (!session->engine->options.keeper) {
         session->active = active_new(session);
         return session->active != NULL;
     }
@@ -523,7 +523,7 @@ int fsh_engine_session_open(struct fsh_engine *engine, struct fsh_session_option
     session->number = ++engine->sessions_made;
     LIST_INSERT_HEAD(&engine->sessions, session, in_engine);
     *ret_session = session;
-    if (engine->options.remote) {
+    if (engine->options.keeper) {
         fsh_remote_begin(session->remote);
         return FRESHET_OK;
     }

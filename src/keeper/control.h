@@ -86,6 +86,9 @@ fsh_ask_answer_fn fsh_ask_answer_status;
 json_t *fsh_control_status_json(const struct fsh_entry *entry,
                                 const struct freshet_session_status *status);
 
+/* Where the headers may go (rule 13). NULL without memory. */
+json_t *fsh_control_platform_json(const struct freshet_config *config);
+
 /* ---- the routes ---- */
 
 void fsh_control_platform(struct fsh_keeper_request *request);

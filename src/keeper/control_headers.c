@@ -130,12 +130,12 @@ static json_t *partners_json(const struct fsh_lib_token *token)
     return list;
 }
 
-static struct fsh_page *render_token(const struct fsh_lib_token *token)
+static struct fsh_page *render_token(const struct fsh_lib_token *token, json_t *platform)
 {
     char etag[24];
     json_t *value = json_pack(
-        "{s:s, s:s, s:o, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "authorization",
-        token->authorization, "partner_header", token->partner_header, "partners",
+        "{s:o, s:s, s:s, s:o, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "platform", platform,
+        "authorization", token->authorization, "partner_header", token->partner_header, "partners",
         partners_json(token), "partner", token->partner[0] ? token->partner : NULL, "generation",
         (json_int_t)token->generation, "usable_ms", (json_int_t)token->usable_ms, "expires_ms",
         (json_int_t)token->expires_ms, "age_ms", (json_int_t)token->age_ms, "lifetime_ms",
@@ -156,8 +156,9 @@ static bool token_now(struct fsh_keeper_request *request, struct fsh_entry *entr
     if (!fsh_lib_at_hand(entry->session, demand, &freshness) ||
         fsh_lib_token_take(entry->session, &token, NULL) != FRESHET_OK)
         return false;
-    page =
-        is_known(request, token.generation) ? not_modified(token.generation) : render_token(&token);
+    page = is_known(request, token.generation)
+               ? not_modified(token.generation)
+               : render_token(&token, fsh_control_platform_json(request->keeper->config));
     fsh_lib_token_give(&token);
     fsh_request_answer(request, page ? page : fsh_page_problem(FRESHET_ENOMEM, NULL));
     return true;

@@ -251,6 +251,12 @@ static json_t *origins_json(const struct freshet_config *config)
     return list;
 }
 
+json_t *fsh_control_platform_json(const struct freshet_config *config)
+{
+    return json_pack("{s:s, s:o}", "url", freshet_config_get(config, "platform", "url"), "origins",
+                     origins_json(config));
+}
+
 void fsh_control_platform(struct fsh_keeper_request *request)
 {
     const struct freshet_config *config = request->keeper->config;

@@ -166,6 +166,8 @@ struct fsh_page *fsh_page_problem(int status, const struct freshet_error *error)
                             freshet_status_text(status), "code", freshet_status_name(status));
     if (problem && error && error->code[0] != '\0')
         (void)json_object_set_new(problem, "platform_code", json_string(error->code));
+    if (problem && error && error->http_status > 0)
+        (void)json_object_set_new(problem, "platform_status", json_integer(error->http_status));
     return problem_page(http, problem, error ? error->retry_after_ms : -1);
 }
 

@@ -35,8 +35,8 @@ struct fsh_page *fsh_page_json(unsigned http, json_t *value);
 
 /* application/problem+json (RFC 9457), from the status table and the error's message:
  * {"type": "about:blank", "title": TEXT OF THE HTTP STATUS, "status": HTTP, "detail": MESSAGE,
- *  "code": "FRESHET_EHELD", "platform_code": ..., "retry_after_ms": ...}, and Retry-After where
- * time helps. `error` may be NULL: then the detail is the status's text. */
+ *  "code": "FRESHET_EHELD", "platform_code": ..., "platform_status": ..., "retry_after_ms": ...},
+ * and Retry-After where time helps. `error` may be NULL: then the detail is the status's text. */
 struct fsh_page *fsh_page_problem(int status, const struct freshet_error *error);
 
 /* Likewise with a message made here. */

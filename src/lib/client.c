@@ -170,26 +170,21 @@ static int open_stores(struct freshet *freshet, const struct freshet_options *op
 }
 
 /* Takes the origins over from the keeper when the options name no url; with one, a keeper of
- * another platform is a mistake, and one that is away for now is none. */
+ * another platform is a mistake, and one that is away for now is none: each token that it hands out
+ * says of which platform it is. */
 static int meet_keeper(struct freshet *freshet, const struct freshet_options *options,
-                       const char *socket, struct freshet_error *error)
+                       struct freshet_error *error)
 {
-    struct fsh_remote_platform platform = {0};
-    int status = fsh_lib_keeper_check(socket, error);
+    const struct fsh_remote_platform *platform = &freshet->keeper->platform;
+    struct fsh_origins *origins = &freshet->origins->origins;
+    int status = fsh_lib_keeper_meet(freshet->keeper, error);
 
-    if (status == FRESHET_OK)
-        status = fsh_lib_keeper_platform(socket, &platform, error);
-    if (status == FRESHET_EUNAVAILABLE && options->url)
-        return FRESHET_OK;
-    if (status != FRESHET_OK)
-        return status;
     if (options->url)
-        status = fsh_lib_keeper_same(socket, &platform, options->url, error);
-    else
-        status = fsh_engine_origins_add(&freshet->origins->origins, platform.url, error);
-    for (size_t i = 0; status == FRESHET_OK && !options->url && i < platform.origins_count; i++)
-        status = fsh_engine_origins_add(&freshet->origins->origins, platform.origins[i], error);
-    fsh_remote_platform_done(&platform);
+        return status == FRESHET_EUNAVAILABLE ? FRESHET_OK : status;
+    if (status == FRESHET_OK)
+        status = fsh_engine_origins_add(origins, platform->url, error);
+    for (size_t i = 0; status == FRESHET_OK && i < platform->origins_count; i++)
+        status = fsh_engine_origins_add(origins, platform->origins[i], error);
     return status;
 }
 
@@ -201,10 +196,10 @@ static int find_sessions(struct freshet *freshet, const struct freshet_options *
     int status;
 
     if (socket) {
-        freshet->keeper = true;
-        loop->engine.remote = true;
+        status = fsh_lib_keeper_new(socket, options->url, &freshet->keeper, error);
+        loop->engine.keeper = freshet->keeper;
         loop->http = (struct fsh_http_options){.url = "http://keeper", .socket = socket};
-        return meet_keeper(freshet, options, socket, error);
+        return status == FRESHET_OK ? meet_keeper(freshet, options, error) : status;
     }
     status = open_stores(freshet, options, error);
     loop->engine.secrets = freshet->secrets;
@@ -246,6 +241,7 @@ static void release(struct freshet *freshet)
     if (freshet->secrets)
         freshet->secrets->ops->close(freshet->secrets);
     fsh_lib_events_done(&freshet->events);
+    fsh_lib_keeper_free(freshet->keeper);
     fsh_lib_origins_unref(freshet->origins);
     alive_free(freshet->alive);
     free(freshet);

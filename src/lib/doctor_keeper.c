@@ -34,15 +34,13 @@ static void check_sessions(struct fsh_doctor *doctor, const char *socket)
 void fsh_doctor_keeper(struct fsh_doctor *doctor)
 {
     const char *socket = fsh_lib_keeper_socket(doctor->options.secrets);
-    struct fsh_remote_platform platform = {0};
+    struct fsh_remote_keeper *keeper = NULL;
     struct freshet_error error = {0};
-    int status = fsh_lib_keeper_check(socket, &error);
+    int status = fsh_lib_keeper_new(socket, doctor->options.url, &keeper, &error);
 
     if (status == FRESHET_OK)
-        status = fsh_lib_keeper_platform(socket, &platform, &error);
-    if (status == FRESHET_OK && doctor->options.url)
-        status = fsh_lib_keeper_same(socket, &platform, doctor->options.url, &error);
-    fsh_remote_platform_done(&platform);
+        status = fsh_lib_keeper_meet(keeper, &error);
+    fsh_lib_keeper_free(keeper);
     if (status == FRESHET_OK)
         check_sessions(doctor, socket);
     else

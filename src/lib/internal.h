@@ -47,8 +47,8 @@ struct freshet {
     struct fsh_secret_store *secrets;
     struct fsh_token_cache *tokens;
     int64_t threshold_ms;
-    uint64_t boot; /* as fsh_clock_boot */
-    bool keeper;   /* the sessions are a keeper's: there are no stores */
+    uint64_t boot;                    /* as fsh_clock_boot */
+    struct fsh_remote_keeper *keeper; /* the sessions are its: there are no stores; or NULL */
     struct fsh_events events;
 };
 

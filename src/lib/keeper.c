@@ -2,10 +2,10 @@
 #include "lib/keeper.h"
 
 #include "base/error.h"
-#include "engine/origin.h"
 
 #include <curl/curl.h>
 #include <freshet/status.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -105,8 +105,11 @@ static int problem_of(long http, const struct answer *answer, struct freshet_err
     fsh_remote_read_problem((int)http, fsh_base_secret_reveal(&answer->body), answer->body.len,
                             &problem);
     (void)fsh_base_fail(error, problem.status, "%s", problem.detail);
-    if (error)
+    if (error) {
         error->retry_after_ms = problem.retry_after_ms;
+        error->http_status = problem.platform_http;
+        (void)snprintf(error->code, sizeof(error->code), "%s", problem.code);
+    }
     return problem.status;
 }
 
@@ -137,33 +140,54 @@ int fsh_lib_keeper_get(const char *socket, const char *path, struct fsh_secret *
 
 /* ---- the platform ------------------------------------------------------------------------ */
 
-int fsh_lib_keeper_platform(const char *socket, struct fsh_remote_platform *ret_platform,
-                            struct freshet_error *error)
+int fsh_lib_keeper_new(const char *socket, const char *url, struct fsh_remote_keeper **ret_keeper,
+                       struct freshet_error *error)
 {
-    struct fsh_secret body = {0};
-    int status = fsh_lib_keeper_get(socket, "/v1/platform", &body, error);
+    struct fsh_remote_keeper *keeper;
+    int status = fsh_lib_keeper_check(socket, error);
 
     if (status != FRESHET_OK)
         return status;
-    status = fsh_remote_read_platform(fsh_base_secret_reveal(&body), body.len, ret_platform);
-    fsh_base_secret_done(&body);
-    if (status != FRESHET_OK)
-        (void)fsh_base_fail(error, status, "the keeper at %.120s: %s", socket,
-                            freshet_status_text(status));
-    return status;
+    keeper = calloc(1, sizeof(*keeper));
+    if (keeper) {
+        keeper->socket = strdup(socket);
+        keeper->platform.url = url ? strdup(url) : NULL;
+    }
+    if (!keeper || !keeper->socket || (url && !keeper->platform.url)) {
+        fsh_lib_keeper_free(keeper);
+        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    }
+    *ret_keeper = keeper;
+    return FRESHET_OK;
 }
 
-int fsh_lib_keeper_same(const char *socket, const struct fsh_remote_platform *platform,
-                        const char *url, struct freshet_error *error)
+void fsh_lib_keeper_free(struct fsh_remote_keeper *keeper)
 {
-    struct fsh_origins theirs = {0};
-    int status = fsh_engine_origins_add(&theirs, platform->url, error);
+    if (!keeper)
+        return;
+    fsh_remote_platform_done(&keeper->platform);
+    free(keeper->socket);
+    free(keeper);
+}
 
-    if (status == FRESHET_OK && fsh_engine_origins_check(&theirs, url, NULL) != FRESHET_OK)
-        status = fsh_base_fail(error, FRESHET_ECONFIG,
-                               "the keeper at %.80s is of %.64s, not of %.64s; name its socket, or "
-                               "leave out the url",
-                               socket, platform->url, url);
-    fsh_engine_origins_done(&theirs);
+int fsh_lib_keeper_meet(struct fsh_remote_keeper *keeper, struct freshet_error *error)
+{
+    struct fsh_remote_platform told;
+    struct fsh_secret body = {0};
+    int status = fsh_lib_keeper_get(keeper->socket, "/v1/platform", &body, error);
+
+    if (status != FRESHET_OK)
+        return status;
+    status = fsh_remote_read_platform(fsh_base_secret_reveal(&body), body.len, &told);
+    fsh_base_secret_done(&body);
+    if (status != FRESHET_OK)
+        return fsh_base_fail(error, status, "the keeper at %.120s: %s", keeper->socket,
+                             freshet_status_text(status));
+    if (!keeper->platform.url) {
+        keeper->platform = told;
+        return FRESHET_OK;
+    }
+    status = fsh_remote_same_platform(keeper, &told, error);
+    fsh_remote_platform_done(&told);
     return status;
 }

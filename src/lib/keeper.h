@@ -24,12 +24,16 @@ int fsh_lib_keeper_check(const char *socket, struct freshet_error *error);
 int fsh_lib_keeper_get(const char *socket, const char *path, struct fsh_secret *ret_body,
                        struct freshet_error *error);
 
-/* Which platform the keeper is of. As above; FRESHET_EBADBODY. */
-int fsh_lib_keeper_platform(const char *socket, struct fsh_remote_platform *ret_platform,
-                            struct freshet_error *error);
+/* A keeper that is to be of the platform at `url`; NULL: of whichever it is. As above;
+ * FRESHET_ENOMEM. */
+int fsh_lib_keeper_new(const char *socket, const char *url, struct fsh_remote_keeper **ret_keeper,
+                       struct freshet_error *error);
 
-/* FRESHET_ECONFIG, unless `url` is at the origin of the keeper's platform. */
-int fsh_lib_keeper_same(const char *socket, const struct fsh_remote_platform *platform,
-                        const char *url, struct freshet_error *error);
+/* NULL is allowed. */
+void fsh_lib_keeper_free(struct fsh_remote_keeper *keeper);
+
+/* Asks it which platform it is of, which is taken over by one that was made without a url.
+ * FRESHET_ECONFIG: another than it is to be; else as fsh_lib_keeper_get; FRESHET_EBADBODY. */
+int fsh_lib_keeper_meet(struct fsh_remote_keeper *keeper, struct freshet_error *error);
 
 #endif

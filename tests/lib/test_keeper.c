@@ -71,6 +71,57 @@ static void without_a_keeper_a_handle_opens_if_it_knows_the_url(void **state)
     assert_int_equal(freshet_open(&options, &freshet, &error), FRESHET_EUNAVAILABLE);
 }
 
+/* Rule 13: what could not be compared at the opening is compared with each token. */
+static void a_keeper_that_was_away_is_compared_when_it_answers(void **state)
+{
+    struct world *world = *state;
+    struct freshet_options options;
+    struct freshet_session *session = open_signed_in(world, "svc-demo");
+    struct freshet_session *other = NULL;
+    const struct freshet_headers *headers = NULL;
+    struct freshet *freshet = NULL;
+    struct freshet_error error = {0};
+
+    freshet_session_close(session);
+    keeper_kill(&world->keeper);
+    world_options(world, &options);
+    options.url = "https://elsewhere.example.com";
+    assert_int_equal(freshet_open(&options, &freshet, NULL), FRESHET_OK);
+    assert_int_equal(freshet_session_open(freshet, "svc-demo", NULL, &other, NULL), FRESHET_OK);
+    keeper_restart(&world->keeper);
+    session = open_signed_in(world, "svc-demo");
+    assert_int_equal(freshet_ensure_fresh(other, NULL, NULL, &error), FRESHET_ECONFIG);
+    assert_non_null(strstr(error.message, options.url));
+    assert_non_null(strstr(error.message, world->server.dev.url));
+    assert_int_equal(freshet_headers_get(other, NULL, &headers, NULL), FRESHET_EUNAVAILABLE);
+    freshet_close(freshet);
+    freshet_session_close(session);
+}
+
+static void a_keeper_that_became_another_platforms_gives_no_header(void **state)
+{
+    struct world *world = *state;
+    struct freshet *freshet = open_other(world); /* takes the origins over */
+    struct freshet_session *session = NULL;
+    struct devserver elsewhere = {0};
+    struct freshet_error error = {0};
+    long requests;
+    char url[256];
+
+    assert_int_equal(freshet_session_open(freshet, "ann", NULL, &session, NULL), FRESHET_OK);
+    devserver_start(&elsewhere, "http", NULL);
+    keeper_kill(&world->keeper);
+    keeper_restart_for(&world->keeper, elsewhere.dev.url);
+    assert_int_equal(freshet_sign_in(session, "svc-demo", DEV_PASSWORD, 0, &error),
+                     FRESHET_ECONFIG);
+    assert_non_null(strstr(error.message, elsewhere.dev.url));
+    requests = devserver_counter(&world->server, "requests");
+    assert_int_equal(get(session, url_of(world, "/api/x", url), NULL, &error), FRESHET_ECONFIG);
+    assert_int_equal(devserver_counter(&world->server, "requests"), requests);
+    freshet_close(freshet);
+    devserver_stop(&elsewhere);
+}
+
 /* ---- sessions ------------------------------------------------------------------------------ */
 
 static void two_handles_have_one_session(void **state)
@@ -162,6 +213,8 @@ int main(void)
         WITH_WORLD(the_url_and_the_origins_are_the_keepers),
         WITH_WORLD(another_platforms_keeper_is_refused),
         WITH_WORLD(without_a_keeper_a_handle_opens_if_it_knows_the_url),
+        WITH_WORLD(a_keeper_that_was_away_is_compared_when_it_answers),
+        WITH_WORLD(a_keeper_that_became_another_platforms_gives_no_header),
         WITH_WORLD(two_handles_have_one_session),
         WITH_WORLD(a_killed_keeper_leaves_the_token_and_comes_back),
         cmocka_unit_test(a_service_needs_no_credentials_here),

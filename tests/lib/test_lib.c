@@ -384,9 +384,7 @@ static void a_caller_without_a_token_is_told_when_to_come_back(void **state)
                       " \"status\": 503, \"retry_after\": \"120\"}");
     assert_int_equal(freshet_sign_in(session, "svc-demo", DEV_PASSWORD, 0, &error),
                      FRESHET_EUNAVAILABLE);
-    /* A keeper passes the platform's code on, not its HTTP status. */
-    if (!keeper_wanted())
-        assert_int_equal(error.http_status, 503);
+    assert_int_equal(error.http_status, 503);
     assert_int_equal(freshet_sign_in(session, "svc-demo", DEV_PASSWORD, 0, &error),
                      FRESHET_EUNAVAILABLE);
     assert_in_range(error.retry_after_ms, 110000, 120000);

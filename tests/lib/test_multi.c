@@ -80,9 +80,7 @@ static void a_transfer_without_a_token_is_told_why_and_nothing_is_sent(void **st
     assert_int_equal(until_message(loop, &message), FRESHET_EUNAVAILABLE);
     assert_ptr_equal(message.easy, easy);
     assert_int_equal(message.error.status, FRESHET_EUNAVAILABLE);
-    /* A keeper passes the platform's code on, not its HTTP status. */
-    if (!keeper_wanted())
-        assert_int_equal(message.error.http_status, 503);
+    assert_int_equal(message.error.http_status, 503);
     assert_int_not_equal(message.code, CURLE_OK);
     add(loop, nobody, easy);
     assert_int_equal(until_message(loop, &message), FRESHET_ESIGNEDOUT);

@@ -92,6 +92,12 @@ void keeper_restart(struct keeper *keeper)
     fail("does not listen after 20 s");
 }
 
+void keeper_restart_for(struct keeper *keeper, const char *url)
+{
+    write_config(keeper, url, NULL);
+    keeper_restart(keeper);
+}
+
 void keeper_start(struct keeper *keeper, const char *url, const char *more)
 {
     (void)snprintf(keeper->folder, sizeof(keeper->folder), "/tmp/freshet-test-XXXXXX");

@@ -23,6 +23,9 @@ void keeper_start(struct keeper *keeper, const char *url, const char *more);
 /* The same once more, after keeper_kill: on the same socket, with nothing of what it had. */
 void keeper_restart(struct keeper *keeper);
 
+/* Likewise, for another platform. */
+void keeper_restart_for(struct keeper *keeper, const char *url);
+
 /* As kill -9 does. */
 void keeper_kill(struct keeper *keeper);
 

@@ -139,7 +139,7 @@ static void a_problem_says_what_its_status_says(void **state)
     }
 }
 
-static void a_problem_has_the_platforms_code(void **state)
+static void a_problem_has_the_platforms_code_and_status(void **state)
 {
     struct freshet_error error;
     struct fsh_page *page;
@@ -148,10 +148,12 @@ static void a_problem_has_the_platforms_code(void **state)
     (void)state;
     (void)fsh_base_fail(&error, FRESHET_ECREDENTIALS, NULL);
     (void)strcpy(error.code, "NotAuthorizedException");
+    error.http_status = 400;
     page = fsh_page_problem(FRESHET_ECREDENTIALS, &error);
     problem = read(page);
     assert_string_equal(json_string_value(json_object_get(problem, "platform_code")),
                         "NotAuthorizedException");
+    assert_int_equal(json_integer_value(json_object_get(problem, "platform_status")), 400);
     json_decref(problem);
     fsh_page_unref(page);
 }
@@ -164,6 +166,7 @@ static void a_problem_needs_no_error(void **state)
     (void)state;
     assert_string_equal(json_string_value(json_object_get(problem, "detail")),
                         freshet_status_text(FRESHET_EACCESS));
+    assert_null(json_object_get(problem, "platform_status"));
     json_decref(problem);
     fsh_page_unref(page);
 }
@@ -209,7 +212,7 @@ int main(void)
         cmocka_unit_test(a_page_has_few_headers),
         cmocka_unit_test(no_memory_is_no_page),
         cmocka_unit_test(a_problem_says_what_its_status_says),
-        cmocka_unit_test(a_problem_has_the_platforms_code),
+        cmocka_unit_test(a_problem_has_the_platforms_code_and_status),
         cmocka_unit_test(a_problem_needs_no_error),
         cmocka_unit_test(what_is_no_utf_8_is_not_told),
         cmocka_unit_test(an_http_status_alone_has_no_code),

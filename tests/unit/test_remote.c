@@ -16,6 +16,7 @@
 #define IN_AIR 8
 #define HOUR   3600000
 #define BILL   "/v1/sessions/billing"
+#define PLACE  "{\"url\":\"https://api.example.com\",\"origins\":[\"https://api.example.com\"]}"
 
 struct world {
     struct fsh_mono mono;
@@ -28,6 +29,15 @@ struct world {
     struct fsh_engine *engine;
     struct fsh_session *session;
     enum fsh_note_kind note; /* the last */
+};
+
+static char keeper_socket[] = "/run/freshet/control.sock";
+static char keeper_url[] = "https://api.example.com/v2";
+static char keeper_origin[] = "https://api.example.com:443";
+static char *keeper_origins[] = {keeper_origin};
+static const struct fsh_remote_keeper keeper = {
+    keeper_socket,
+    {keeper_url, keeper_origins, 1},
 };
 
 struct caller {
@@ -165,18 +175,25 @@ static void no_answer(struct world *world, struct fsh_request *request, bool sen
     run(world);
 }
 
+static void token_of(struct world *world, struct fsh_request *request, int generation, int64_t age,
+                     int64_t lifetime, const char *platform)
+{
+    char body[640];
+
+    (void)snprintf(
+        body, sizeof(body),
+        "{\"platform\":%s,\"authorization\":\"Bearer t%d\",\"partner_header\":\"X-P\","
+        "\"partners\":[\"fd1\",\"fd2\"],\"partner\":\"fd2\",\"generation\":%d,\"age_ms\":%lld,"
+        "\"lifetime_ms\":%lld,\"refresh_in_ms\":%lld}",
+        platform, generation, generation, (long long)age, (long long)lifetime,
+        (long long)(lifetime - lifetime / 10 - age));
+    answer(world, request, 200, body);
+}
+
 static void token(struct world *world, struct fsh_request *request, int generation, int64_t age,
                   int64_t lifetime)
 {
-    char body[512];
-
-    (void)snprintf(body, sizeof(body),
-                   "{\"authorization\":\"Bearer t%d\",\"partner_header\":\"X-P\",\"partners\":"
-                   "[\"fd1\",\"fd2\"],\"partner\":\"fd2\",\"generation\":%d,\"age_ms\":%lld,"
-                   "\"lifetime_ms\":%lld,\"refresh_in_ms\":%lld}",
-                   generation, generation, (long long)age, (long long)lifetime,
-                   (long long)(lifetime - lifetime / 10 - age));
-    answer(world, request, 200, body);
+    token_of(world, request, generation, age, lifetime, PLACE);
 }
 
 static void call_done(struct fsh_call *call)
@@ -209,7 +226,7 @@ static void open_world(struct world *world, bool background)
         .closed = io_closed,
         .event_data = world,
     };
-    struct fsh_engine_options options = {.profile = fsh_profile_find("partner"), .remote = true};
+    struct fsh_engine_options options = {.profile = fsh_profile_find("partner"), .keeper = &keeper};
     struct fsh_session_options session = {
         .name = "billing", .background = background, .threshold_ms = 300000};
 
@@ -425,18 +442,28 @@ static void what_makes_no_sense_is_not_taken(void **state)
         "",
         "{}",
         "[1]",
-        "{\"authorization\":\"Bearer x\\u000a\",\"partner_header\":\"X-P\",\"partners\":[],"
+        "{\"platform\":" PLACE
+        ",\"authorization\":\"Bearer x\\u000a\",\"partner_header\":\"X-P\",\"partners\":[],"
         "\"generation\":1,\"age_ms\":0,\"lifetime_ms\":3600000}",
-        "{\"authorization\":\"Bearer x\",\"partner_header\":\"X P\",\"partners\":[],"
+        "{\"platform\":" PLACE
+        ",\"authorization\":\"Bearer x\",\"partner_header\":\"X P\",\"partners\":[],"
         "\"generation\":1,\"age_ms\":0,\"lifetime_ms\":3600000}",
-        "{\"authorization\":\"Bearer x\",\"partner_header\":\"X-P\",\"partners\":[\"a\\u0000b\"],"
+        "{\"platform\":" PLACE
+        ",\"authorization\":\"Bearer x\",\"partner_header\":\"X-P\",\"partners\":[\"a\\u0000b\"],"
         "\"generation\":1,\"age_ms\":0,\"lifetime_ms\":3600000}",
-        "{\"authorization\":\"Bearer x\",\"partner_header\":\"X-P\",\"partners\":[],"
+        "{\"platform\":" PLACE
+        ",\"authorization\":\"Bearer x\",\"partner_header\":\"X-P\",\"partners\":[],"
         "\"generation\":0,\"age_ms\":0,\"lifetime_ms\":3600000}",
-        "{\"authorization\":\"Bearer x\",\"partner_header\":\"X-P\",\"partners\":[],"
+        "{\"platform\":" PLACE
+        ",\"authorization\":\"Bearer x\",\"partner_header\":\"X-P\",\"partners\":[],"
         "\"generation\":1,\"age_ms\":-1,\"lifetime_ms\":3600000}",
-        "{\"authorization\":\"Bearer x\",\"partner_header\":\"X-P\",\"partners\":[],"
+        "{\"platform\":" PLACE
+        ",\"authorization\":\"Bearer x\",\"partner_header\":\"X-P\",\"partners\":[],"
         "\"generation\":1,\"age_ms\":0,\"lifetime_ms\":0}",
+        "{\"authorization\":\"Bearer x\",\"partner_header\":\"X-P\",\"partners\":[],"
+        "\"generation\":1,\"age_ms\":0,\"lifetime_ms\":3600000}",
+        "{\"platform\":{\"url\":\"nonsense\"},\"authorization\":\"Bearer x\",\"partner_header\":"
+        "\"X-P\",\"partners\":[],\"generation\":1,\"age_ms\":0,\"lifetime_ms\":3600000}",
     };
 
     (void)state;
@@ -453,6 +480,82 @@ static void what_makes_no_sense_is_not_taken(void **state)
         assert_false(view(&world, &generation));
         close_world(&world);
     }
+}
+
+/* Rule 13. Of a keeper that was away when the handle was opened, or was started anew for another
+ * platform since. */
+static void a_token_of_another_platform_is_not_taken(void **state)
+{
+    static const char *const others[] = {
+        "{\"url\":\"https://other.example.com\",\"origins\":[\"https://other.example.com\"]}",
+        "{\"url\":\"https://other.example.com\",\"origins\":[\"https://api.example.com\"]}",
+        "{\"url\":\"https://api.example.com:8443\",\"origins\":[\"https://api.example.com\"]}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        struct world world;
+        struct caller caller = {0};
+        uint64_t generation;
+
+        open_world(&world, false);
+        token_of(&world, taken(&world, "GET", BILL "/token"), 5, 0, HOUR, others[i]);
+        assert_false(view(&world, &generation));
+        begin(&world, &caller, FSH_CALL_ENSURE, 5000);
+        token_of(&world, taken(&world, "GET", BILL "/token"), 5, 0, HOUR, others[i]);
+        assert_int_equal(caller.status, FRESHET_ECONFIG);
+        assert_non_null(strstr(caller.call.error.message, "example.com"));
+        assert_non_null(strstr(caller.call.error.message, keeper_socket));
+        assert_false(view(&world, &generation));
+        /* It was mended. */
+        begin(&world, &caller, FSH_CALL_ENSURE, 5000);
+        token(&world, taken(&world, "GET", BILL "/token"), 5, 0, HOUR);
+        assert_int_equal(caller.status, FRESHET_OK);
+        close_world(&world);
+    }
+}
+
+static void a_keeper_that_became_another_platforms_ends_the_token(void **state)
+{
+    struct world world;
+    struct caller caller = {.call.min_valid_ms = 600000};
+    struct caller second = {0};
+    uint64_t generation;
+
+    (void)state;
+    open_live(&world, false);
+    pass(&world, HOUR - 500000);
+    begin(&world, &caller, FSH_CALL_ENSURE, 5000);
+    token_of(&world, taken(&world, "GET", BILL "/token"), 6, 0, HOUR,
+             "{\"url\":\"https://other.example.com\",\"origins\":[]}");
+    assert_int_equal(caller.status, FRESHET_ECONFIG);
+    assert_false(view(&world, &generation));
+    assert_int_equal(world.note, FSH_NOTE_ENDED);
+    /* Nor does who signs in with it get anything. */
+    begin(&world, &second, FSH_CALL_SIGN_IN, 5000);
+    answer(&world, taken(&world, "POST", BILL "/sign-in"), 200, "{}");
+    token_of(&world, taken(&world, "GET", BILL "/token"), 7, 0, HOUR,
+             "{\"url\":\"https://other.example.com\",\"origins\":[]}");
+    assert_int_equal(second.status, FRESHET_ECONFIG);
+    assert_false(view(&world, &generation));
+    close_world(&world);
+}
+
+static void an_origin_that_the_keeper_gave_up_gets_nothing(void **state)
+{
+    static char url[] = "https://api.example.com";
+    static char file[] = "https://files.example.com";
+    static char *origins[] = {url, file};
+    const struct fsh_remote_keeper known = {keeper_socket, {url, origins, 2}};
+    const struct fsh_remote_platform less = {url, origins, 1};
+    const struct fsh_remote_keeper first = {keeper_socket, {url, origins, 1}};
+    const struct fsh_remote_platform more = {url, origins, 2};
+    struct freshet_error error;
+
+    (void)state;
+    assert_int_equal(fsh_remote_same_platform(&known, &less, &error), FRESHET_ECONFIG);
+    assert_non_null(strstr(error.message, file));
+    assert_int_equal(fsh_remote_same_platform(&first, &more, &error), FRESHET_OK);
 }
 
 /* ---- a keeper that is away ---------------------------------------------------------------- */
@@ -836,6 +939,9 @@ int main(void)
         cmocka_unit_test(a_challenge_does_not_end_the_token_in_hand),
         cmocka_unit_test(a_sign_out_elsewhere_is_met_at_the_next_fetch),
         cmocka_unit_test(what_makes_no_sense_is_not_taken),
+        cmocka_unit_test(a_token_of_another_platform_is_not_taken),
+        cmocka_unit_test(a_keeper_that_became_another_platforms_ends_the_token),
+        cmocka_unit_test(an_origin_that_the_keeper_gave_up_gets_nothing),
         cmocka_unit_test(a_keeper_that_is_away_is_tried_again_within_the_deadline),
         cmocka_unit_test(without_a_keeper_callers_are_told_so_at_their_deadline),
         cmocka_unit_test(a_usable_token_serves_on_without_a_keeper),
