@@ -5,7 +5,6 @@
 #include "keeper/connection.h"
 
 #include "base/post.h"
-#include "base/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -258,14 +257,9 @@ struct fsh_connection *fsh_connection_new(struct fsh_listener *listener, int fd,
 
 void fsh_connection_request_done(struct fsh_connection *connection)
 {
-    if (connection->body) {
-        fsh_base_wipe(connection->body, connection->body_room);
-        free(connection->body);
-    }
+    fsh_body_done(&connection->body);
     fsh_page_unref(connection->page);
     fsh_stream_free(connection->stream);
-    connection->body = NULL;
-    connection->body_room = connection->body_seen = 0;
     connection->page = NULL;
     connection->stream = NULL;
     connection->begun = connection->routed = connection->answered = false;

@@ -2,6 +2,7 @@
 #ifndef FSH_KEEPER_CONNECTION_H
 #define FSH_KEEPER_CONNECTION_H
 
+#include "keeper/body.h"
 #include "keeper/keeper.h"
 #include "keeper/loop.h"
 #include "keeper/server.h"
@@ -9,8 +10,9 @@
 #include <microhttpd.h>
 #include <sys/queue.h>
 
-/* The inside of the server: server.c speaks with libmicrohttpd, connection.c knows who
- * is connected and for how long, stream.c answers that go on. */
+/* The inside of the server: server.c has the sockets, connection.c knows who is connected and for
+ * how long, exchange.c makes requests and answers of what libmicrohttpd says and wants to hear,
+ * stream.c answers that go on. */
 
 /* What a connection is at. */
 enum fsh_stage {
@@ -55,9 +57,7 @@ struct fsh_connection {
     bool suspended; /* libmicrohttpd does not look at it */
     bool dead;      /* nobody is there any more */
     bool too_long;  /* its path */
-    size_t body_seen;
-    size_t body_room;
-    char *body;
+    struct fsh_body body;
     struct fsh_page *page;
     struct fsh_stream *stream;
     char path[FSH_REQUEST_PATH_MAX + 1];
@@ -113,6 +113,20 @@ void fsh_connection_gone(struct fsh_connection *connection);
 
 void fsh_connection_suspend(struct fsh_connection *connection);
 void fsh_connection_resume(struct fsh_connection *connection);
+
+/* ---- exchange.c: what libmicrohttpd calls */
+
+/* The request line has come. What it returns comes back with the request. */
+void *fsh_exchange_line(void *data, const char *uri, struct MHD_Connection *mhd);
+
+/* The headers have come, or a part of the body, or all has come, or a suspension is over. */
+enum MHD_Result fsh_exchange_request(void *data, struct MHD_Connection *mhd, const char *url,
+                                     const char *method, const char *version, const char *upload,
+                                     size_t *upload_size, void **request);
+
+/* Its answer has left, or nobody is there any more. */
+void fsh_exchange_completed(void *data, struct MHD_Connection *mhd, void **request,
+                            enum MHD_RequestTerminationCode code);
 
 /* ---- stream.c */
 

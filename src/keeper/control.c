@@ -148,21 +148,24 @@ json_t *fsh_control_body(struct fsh_keeper_request *request)
     return NULL;
 }
 
-void fsh_control_bad_body(struct fsh_keeper_request *request, json_t *body,
-                          const json_error_t *error)
+int fsh_control_read(json_t *body, struct freshet_error *error, const char *format, ...)
 {
-    fsh_request_answer(request, fsh_page_fail(FRESHET_EINVAL, "the body: %s", error->text));
-    json_decref(body);
+    json_error_t why;
+    va_list arguments;
+    int bad;
+
+    va_start(arguments, format);
+    bad = json_vunpack_ex(body, &why, JSON_STRICT, format, arguments);
+    va_end(arguments);
+    return bad ? fsh_base_fail(error, FRESHET_EINVAL, "the body: %s", why.text) : FRESHET_OK;
 }
 
-bool fsh_control_timeout(struct fsh_keeper_request *request, json_int_t timeout_ms)
+int fsh_control_timeout(json_int_t timeout_ms, struct freshet_error *error)
 {
     if (timeout_ms >= 0 && timeout_ms <= FSH_CONTROL_TIMEOUT_MAX_MS)
-        return true;
-    fsh_request_answer(request,
-                       fsh_page_fail(FRESHET_EINVAL, "timeout_ms: a whole number from 0 to %d",
-                                     FSH_CONTROL_TIMEOUT_MAX_MS));
-    return false;
+        return FRESHET_OK;
+    return fsh_base_fail(error, FRESHET_EINVAL, "timeout_ms: a whole number from 0 to %d",
+                         FSH_CONTROL_TIMEOUT_MAX_MS);
 }
 
 /* ---- requests that wait ------------------------------------------------------------------ */
@@ -238,6 +241,18 @@ void fsh_ask_made(struct fsh_ask *ask, int status, const struct freshet_error *e
 {
     if (status != FRESHET_OK)
         fsh_ask_done(ask, status, NULL, error);
+}
+
+void fsh_control_call(struct fsh_keeper_request *request, struct fsh_entry *entry,
+                      fsh_control_call_fn *call, fsh_ask_answer_fn *answer)
+{
+    json_t *body = fsh_control_body(request);
+    struct fsh_ask *ask = body ? fsh_ask_new(request, entry, answer) : NULL;
+    struct freshet_error error;
+
+    if (ask)
+        fsh_ask_made(ask, call(ask, body, &error), &error);
+    json_decref(body);
 }
 
 bool fsh_ask_answer_done(struct fsh_ask *ask, int status, const struct freshet_error *error)

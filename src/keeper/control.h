@@ -36,12 +36,11 @@ bool fsh_control_number(struct fsh_keeper_request *request, const char *name, in
  * request is answered. */
 json_t *fsh_control_body(struct fsh_keeper_request *request);
 
-/* Answers that the body is not what was expected, after json_unpack_ex, and lets go of it. */
-void fsh_control_bad_body(struct fsh_keeper_request *request, json_t *body,
-                          const json_error_t *error);
+/* Its members, as json_unpack_ex takes them. FRESHET_EINVAL: they are others. */
+int fsh_control_read(json_t *body, struct freshet_error *error, const char *format, ...);
 
-/* False: it is out of its bounds, and the request is answered. */
-bool fsh_control_timeout(struct fsh_keeper_request *request, json_int_t timeout_ms);
+/* FRESHET_EINVAL: it is out of its bounds. */
+int fsh_control_timeout(json_int_t timeout_ms, struct freshet_error *error);
 
 /* ---- requests that wait for an asynchronous call of a session ---- */
 
@@ -74,6 +73,14 @@ struct fsh_ask *fsh_ask_new(struct fsh_keeper_request *request, struct fsh_entry
  * ask ends here. Either way it is not the caller's any more. */
 void fsh_ask_made(struct fsh_ask *ask, int status, const struct freshet_error *error);
 freshet_done_fn fsh_ask_done;
+
+/* Reads what it needs of the body, which is valid until it returns, and calls the session with
+ * fsh_ask_done and the ask. Returns what the call has returned, or why there was none. */
+typedef int fsh_control_call_fn(struct fsh_ask *ask, json_t *body, struct freshet_error *error);
+
+/* Makes the call with the request's body, and answers when it is done. */
+void fsh_control_call(struct fsh_keeper_request *request, struct fsh_entry *entry,
+                      fsh_control_call_fn *call, fsh_ask_answer_fn *answer);
 
 /* Answers with the problem, or with 204. */
 fsh_ask_answer_fn fsh_ask_answer_done;

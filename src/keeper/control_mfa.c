@@ -4,6 +4,8 @@
 
 #include "keeper/control.h"
 
+#include "base/error.h"
+
 #include <freshet/status.h>
 
 /* ---- settings ---------------------------------------------------------------------------- */
@@ -41,39 +43,27 @@ void fsh_control_mfa_get(struct fsh_keeper_request *request)
     fsh_control_session(request, FSH_VERB_ADMIN, settings_get);
 }
 
-static void settings_put(struct fsh_keeper_request *request, struct fsh_entry *entry)
+static int call_put(struct fsh_ask *ask, json_t *body, struct freshet_error *error)
 {
-    json_t *body = fsh_control_body(request);
-    struct freshet_error detail;
-    struct fsh_ask *ask;
-    json_error_t error;
     json_t *enabled = NULL;
     json_t *preferred = NULL;
+    int status =
+        fsh_control_read(body, error, "{s?o, s?o}", "enabled", &enabled, "preferred", &preferred);
 
-    if (!body)
-        return;
-    if (json_unpack_ex(body, &error, 0, "{s?o, s?o !}", "enabled", &enabled, "preferred",
-                       &preferred) != 0) {
-        fsh_control_bad_body(request, body, &error);
-        return;
-    }
+    if (status != FRESHET_OK)
+        return status;
     if ((enabled && !json_is_boolean(enabled) && !json_is_null(enabled)) ||
-        (preferred && !json_is_string(preferred) && !json_is_null(preferred))) {
-        json_decref(body);
-        fsh_request_answer(request, fsh_page_fail(FRESHET_EINVAL,
-                                                  "enabled is true, false or null; preferred a "
-                                                  "string or null"));
-        return;
-    }
-    ask = fsh_ask_new(request, entry, fsh_ask_answer_done);
-    if (ask)
-        fsh_ask_made(ask,
-                     fsh_lib_mfa_put_async(entry->session,
-                                           json_is_boolean(enabled) ? json_is_true(enabled) : -1,
-                                           json_string_value(preferred), 0, request->keeper->queue,
-                                           fsh_ask_done, ask, &detail),
-                     &detail);
-    json_decref(body);
+        (preferred && !json_is_string(preferred) && !json_is_null(preferred)))
+        return fsh_base_fail(error, FRESHET_EINVAL,
+                             "enabled is true, false or null; preferred a string or null");
+    return fsh_lib_mfa_put_async(
+        ask->entry->session, json_is_boolean(enabled) ? json_is_true(enabled) : -1,
+        json_string_value(preferred), 0, ask->request->keeper->queue, fsh_ask_done, ask, error);
+}
+
+static void settings_put(struct fsh_keeper_request *request, struct fsh_entry *entry)
+{
+    fsh_control_call(request, entry, call_put, fsh_ask_answer_done);
 }
 
 void fsh_control_mfa_put(struct fsh_keeper_request *request)
@@ -110,27 +100,20 @@ void fsh_control_totp_begin(struct fsh_keeper_request *request)
     fsh_control_session(request, FSH_VERB_ADMIN, totp_begin);
 }
 
+static int call_confirm(struct fsh_ask *ask, json_t *body, struct freshet_error *error)
+{
+    const char *code = NULL;
+    int status = fsh_control_read(body, error, "{s:s}", "code", &code);
+
+    if (status != FRESHET_OK)
+        return status;
+    return fsh_lib_totp_confirm_async(ask->entry->session, code, 0, ask->request->keeper->queue,
+                                      fsh_ask_done, ask, error);
+}
+
 static void totp_confirm(struct fsh_keeper_request *request, struct fsh_entry *entry)
 {
-    json_t *body = fsh_control_body(request);
-    struct freshet_error detail;
-    struct fsh_ask *ask;
-    json_error_t error;
-    const char *code = NULL;
-
-    if (!body)
-        return;
-    if (json_unpack_ex(body, &error, 0, "{s:s !}", "code", &code) != 0) {
-        fsh_control_bad_body(request, body, &error);
-        return;
-    }
-    ask = fsh_ask_new(request, entry, fsh_ask_answer_done);
-    if (ask)
-        fsh_ask_made(ask,
-                     fsh_lib_totp_confirm_async(entry->session, code, 0, request->keeper->queue,
-                                                fsh_ask_done, ask, &detail),
-                     &detail);
-    json_decref(body);
+    fsh_control_call(request, entry, call_confirm, fsh_ask_answer_done);
 }
 
 void fsh_control_totp_confirm(struct fsh_keeper_request *request)

@@ -4,6 +4,8 @@
 
 #include "keeper/control.h"
 
+#include "base/error.h"
+
 #include <freshet/status.h>
 
 /* ---- a 401 ------------------------------------------------------------------------------- */
@@ -11,18 +13,18 @@
 static void unauthorized(struct fsh_keeper_request *request, struct fsh_entry *entry)
 {
     json_t *body = fsh_control_body(request);
-    json_error_t error;
+    struct freshet_error error;
     json_int_t generation = 0;
+    int status;
 
     if (!body)
         return;
-    if (json_unpack_ex(body, &error, 0, "{s:I !}", "generation", &generation) != 0) {
-        fsh_control_bad_body(request, body, &error);
-        return;
-    }
+    status = fsh_control_read(body, &error, "{s:I}", "generation", &generation);
     json_decref(body);
-    if (generation < 1) {
-        fsh_request_answer(request, fsh_page_fail(FRESHET_EINVAL, "generation: 1 or more"));
+    if (status == FRESHET_OK && generation < 1)
+        status = fsh_base_fail(&error, FRESHET_EINVAL, "generation: 1 or more");
+    if (status != FRESHET_OK) {
+        fsh_request_answer(request, fsh_page_problem(status, &error));
         return;
     }
     (void)freshet_unauthorized(entry->session, (uint64_t)generation);
@@ -36,33 +38,26 @@ void fsh_control_unauthorized(struct fsh_keeper_request *request)
 
 /* ---- in ---------------------------------------------------------------------------------- */
 
-static void sign_in(struct fsh_keeper_request *request, struct fsh_entry *entry)
+static int call_sign_in(struct fsh_ask *ask, json_t *body, struct freshet_error *error)
 {
-    json_t *body = fsh_control_body(request);
-    struct freshet_error detail;
-    struct fsh_ask *ask;
-    json_error_t error;
     const char *username = NULL;
     const char *password = NULL;
     json_int_t timeout_ms = 0;
+    int status = fsh_control_read(body, error, "{s?s, s?s, s?I}", "username", &username, "password",
+                                  &password, "timeout_ms", &timeout_ms);
 
-    if (!body)
-        return;
-    if (json_unpack_ex(body, &error, 0, "{s?s, s?s, s?I !}", "username", &username, "password",
-                       &password, "timeout_ms", &timeout_ms) != 0) {
-        fsh_control_bad_body(request, body, &error);
-        return;
-    }
-    ask = fsh_control_timeout(request, timeout_ms)
-              ? fsh_ask_new(request, entry, fsh_ask_answer_status)
-              : NULL;
-    if (ask)
-        fsh_ask_made(ask,
-                     freshet_sign_in_async(entry->session, username, password, timeout_ms,
-                                           request->keeper->queue, fsh_ask_done, ask,
-                                           &ask->operation, &detail),
-                     &detail);
-    json_decref(body);
+    if (status == FRESHET_OK)
+        status = fsh_control_timeout(timeout_ms, error);
+    if (status != FRESHET_OK)
+        return status;
+    return freshet_sign_in_async(ask->entry->session, username, password, timeout_ms,
+                                 ask->request->keeper->queue, fsh_ask_done, ask, &ask->operation,
+                                 error);
+}
+
+static void sign_in(struct fsh_keeper_request *request, struct fsh_entry *entry)
+{
+    fsh_control_call(request, entry, call_sign_in, fsh_ask_answer_status);
 }
 
 void fsh_control_sign_in(struct fsh_keeper_request *request)
@@ -70,33 +65,26 @@ void fsh_control_sign_in(struct fsh_keeper_request *request)
     fsh_control_session_anew(request, FSH_VERB_ADMIN, sign_in);
 }
 
-static void mfa(struct fsh_keeper_request *request, struct fsh_entry *entry)
+static int call_mfa(struct fsh_ask *ask, json_t *body, struct freshet_error *error)
 {
-    json_t *body = fsh_control_body(request);
-    struct freshet_error detail;
-    struct fsh_ask *ask;
-    json_error_t error;
     const char *code = NULL;
     int remember_device = 0;
     json_int_t timeout_ms = 0;
+    int status = fsh_control_read(body, error, "{s:s, s?b, s?I}", "code", &code, "remember_device",
+                                  &remember_device, "timeout_ms", &timeout_ms);
 
-    if (!body)
-        return;
-    if (json_unpack_ex(body, &error, 0, "{s:s, s?b, s?I !}", "code", &code, "remember_device",
-                       &remember_device, "timeout_ms", &timeout_ms) != 0) {
-        fsh_control_bad_body(request, body, &error);
-        return;
-    }
-    ask = fsh_control_timeout(request, timeout_ms)
-              ? fsh_ask_new(request, entry, fsh_ask_answer_status)
-              : NULL;
-    if (ask)
-        fsh_ask_made(ask,
-                     freshet_answer_mfa_async(entry->session, code, remember_device != 0,
-                                              timeout_ms, request->keeper->queue, fsh_ask_done, ask,
-                                              &ask->operation, &detail),
-                     &detail);
-    json_decref(body);
+    if (status == FRESHET_OK)
+        status = fsh_control_timeout(timeout_ms, error);
+    if (status != FRESHET_OK)
+        return status;
+    return freshet_answer_mfa_async(ask->entry->session, code, remember_device != 0, timeout_ms,
+                                    ask->request->keeper->queue, fsh_ask_done, ask, &ask->operation,
+                                    error);
+}
+
+static void mfa(struct fsh_keeper_request *request, struct fsh_entry *entry)
+{
+    fsh_control_call(request, entry, call_mfa, fsh_ask_answer_status);
 }
 
 void fsh_control_mfa(struct fsh_keeper_request *request)
@@ -104,32 +92,25 @@ void fsh_control_mfa(struct fsh_keeper_request *request)
     fsh_control_session(request, FSH_VERB_ADMIN, mfa);
 }
 
-static void new_password(struct fsh_keeper_request *request, struct fsh_entry *entry)
+static int call_new_password(struct fsh_ask *ask, json_t *body, struct freshet_error *error)
 {
-    json_t *body = fsh_control_body(request);
-    struct freshet_error detail;
-    struct fsh_ask *ask;
-    json_error_t error;
     const char *password = NULL;
     json_int_t timeout_ms = 0;
+    int status = fsh_control_read(body, error, "{s:s, s?I}", "new_password", &password,
+                                  "timeout_ms", &timeout_ms);
 
-    if (!body)
-        return;
-    if (json_unpack_ex(body, &error, 0, "{s:s, s?I !}", "new_password", &password, "timeout_ms",
-                       &timeout_ms) != 0) {
-        fsh_control_bad_body(request, body, &error);
-        return;
-    }
-    ask = fsh_control_timeout(request, timeout_ms)
-              ? fsh_ask_new(request, entry, fsh_ask_answer_status)
-              : NULL;
-    if (ask)
-        fsh_ask_made(ask,
-                     freshet_answer_new_password_async(entry->session, password, timeout_ms,
-                                                       request->keeper->queue, fsh_ask_done, ask,
-                                                       &ask->operation, &detail),
-                     &detail);
-    json_decref(body);
+    if (status == FRESHET_OK)
+        status = fsh_control_timeout(timeout_ms, error);
+    if (status != FRESHET_OK)
+        return status;
+    return freshet_answer_new_password_async(ask->entry->session, password, timeout_ms,
+                                             ask->request->keeper->queue, fsh_ask_done, ask,
+                                             &ask->operation, error);
+}
+
+static void new_password(struct fsh_keeper_request *request, struct fsh_entry *entry)
+{
+    fsh_control_call(request, entry, call_new_password, fsh_ask_answer_status);
 }
 
 void fsh_control_new_password(struct fsh_keeper_request *request)
@@ -139,27 +120,20 @@ void fsh_control_new_password(struct fsh_keeper_request *request)
 
 /* ---- out --------------------------------------------------------------------------------- */
 
+static int call_sign_out(struct fsh_ask *ask, json_t *body, struct freshet_error *error)
+{
+    int hold = 0;
+    int status = fsh_control_read(body, error, "{s?b}", "hold", &hold);
+
+    if (status != FRESHET_OK)
+        return status;
+    return freshet_sign_out_async(ask->entry->session, hold != 0, ask->request->keeper->queue,
+                                  fsh_ask_done, ask, &ask->operation, error);
+}
+
 static void sign_out(struct fsh_keeper_request *request, struct fsh_entry *entry)
 {
-    json_t *body = fsh_control_body(request);
-    struct freshet_error detail;
-    struct fsh_ask *ask;
-    json_error_t error;
-    int hold = 0;
-
-    if (!body)
-        return;
-    if (json_unpack_ex(body, &error, 0, "{s?b !}", "hold", &hold) != 0) {
-        fsh_control_bad_body(request, body, &error);
-        return;
-    }
-    json_decref(body);
-    ask = fsh_ask_new(request, entry, fsh_ask_answer_done);
-    if (ask)
-        fsh_ask_made(ask,
-                     freshet_sign_out_async(entry->session, hold != 0, request->keeper->queue,
-                                            fsh_ask_done, ask, &ask->operation, &detail),
-                     &detail);
+    fsh_control_call(request, entry, call_sign_out, fsh_ask_answer_done);
 }
 
 void fsh_control_sign_out(struct fsh_keeper_request *request)

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* One request and its one answer. Nothing here knows of sockets: server.c makes requests of
+/* One request and its one answer. Nothing here knows of sockets: exchange.c makes requests of
  * libmicrohttpd's connections, tests make them of text.
  *
  * Everything in src/keeper runs on the main thread, unless it says otherwise; nothing there waits.
