@@ -23,7 +23,8 @@ static bool of_the_engine(const char *problem)
 
 static void run(json_t *json)
 {
-    struct scenario *scenario = scenario_run(json, 1, WORK_MAX, getenv("FRESHET_TRACE") != NULL);
+    struct scenario *scenario =
+        scenario_run(json, NULL, 1, WORK_MAX, getenv("FRESHET_TRACE") != NULL);
 
     if (of_the_engine(scenario->problem)) {
         (void)fprintf(stderr, "broken: %s\n", scenario->problem);

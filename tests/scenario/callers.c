@@ -89,12 +89,11 @@ static struct caller *caller_new(struct scenario *scenario, const json_t *step)
 static void told(struct fsh_call *call)
 {
     struct caller *caller = fsh_container_of(call, struct caller, call);
-    struct fsh_core core;
+    struct fsh_freshness token;
 
     caller->done = true;
     caller->gone = caller->actor->dying;
-    fsh_engine_core(call->session, &core);
-    caller->generation = core.published;
+    (void)fsh_engine_view(call->session, &caller->generation, &token);
     scenario_check_caller(caller);
 }
 
@@ -139,7 +138,7 @@ static void begin_call(struct scenario *scenario, const json_t *step, enum fsh_c
     struct fsh_call *call = &caller->call;
 
     call->kind = kind;
-    call->session = caller->actor->session;
+    call->session = caller->actor->asked;
     call->min_valid_ms = scenario_duration_of(scenario, step, "min_valid", 0);
     call->deadline =
         fsh_mono_add(scenario->mono, scenario_duration_of(scenario, step, "timeout", FSH_CALL_MS));
@@ -199,7 +198,7 @@ static void report_401(struct scenario *scenario, const json_t *step)
     int64_t count = scenario_whole_of(scenario, step, "times", 1, TIMES_MAX, 1);
 
     for (int64_t i = 0; i < count; i++)
-        fsh_engine_unauthorized(actor->session, generation);
+        fsh_engine_unauthorized(actor->asked, generation);
     scenario_settle(scenario);
 }
 
@@ -219,23 +218,22 @@ static json_t *headers_of(const struct freshet_headers *headers)
 
 static int choose(struct scenario *scenario, const json_t *step, struct caller *caller)
 {
-    struct fsh_session *session = caller->actor->session;
+    const struct fsh_session *session = caller->actor->asked;
     const char *url = scenario_text_of(step, "url", NULL);
     const struct fsh_token *token = session->token;
-    struct fsh_core core;
+    const char *preset = scenario_text_of(scenario->config, "partner_id", NULL);
     size_t index = 0;
     int status = FRESHET_OK;
 
     if (url)
         status = fsh_engine_origins_check(&scenario->origins, url, &caller->call.error);
-    fsh_engine_core(session, &core);
-    if (status == FRESHET_OK && (!token || !fsh_core_usable(&core, scenario->mono)))
+    if (status == FRESHET_OK && (!token || !scenario_usable(session, scenario->mono)))
         status = FRESHET_EUNAVAILABLE;
     if (status == FRESHET_OK)
         status = fsh_core_partner(token->partners, token->partner_count,
                                   scenario_text_of(step, "partner", NULL),
                                   scenario_text_of(scenario->config, "partner_setting", NULL),
-                                  scenario_text_of(scenario->config, "partner_id", NULL), &index);
+                                  caller->actor->keeper ? token->preset : preset, &index);
     if (status == FRESHET_OK) {
         caller->generation = token->generation;
         caller->headers = headers_of(&token->bundles[index].headers);

@@ -78,6 +78,18 @@ static void check_body(struct scenario *scenario, const struct fsh_request *requ
     }
 }
 
+/* Only access tokens leave a keeper. */
+void scenario_check_answer(struct scenario *scenario, const char *text)
+{
+    const struct secret *secret;
+
+    scenario_charge(scenario, 1 + scenario->known_count / 4);
+    LIST_FOREACH (secret, &scenario->known, in_list) {
+        if (secret->kind != SECRET_ACCESS && strstr(text, secret->text))
+            scenario_problem(scenario, "always: a secret is in an answer of the keeper");
+    }
+}
+
 /* ---- requests (rules 1, 3, 7 and 8)
  * ----------------------------------------------------------------- */
 
@@ -119,12 +131,12 @@ static void check_probe(struct actor *actor)
     actor->probed_at = now;
 }
 
-static void check_sign_in(const struct actor *actor)
+static void check_sign_in(const struct actor *actor, const struct fsh_request *request)
 {
     struct scenario *scenario = actor->scenario;
     int64_t since = scenario->wall.ms - scenario->signed_in_at.ms;
 
-    if (actor->session->active->core.command != FSH_ERRAND_NONE)
+    if (request->session->active->core.command != FSH_ERRAND_NONE)
         return;
     if (scenario->signed_in_once && !scenario->unsteady && since < FSH_SIGN_IN_PAUSE_MS)
         scenario_problem(scenario, "always: two automatic sign-ins within 30 s");
@@ -142,7 +154,7 @@ void scenario_check_send(struct actor *actor, const struct fsh_request *request)
     check_lease(actor);
     check_alone(actor);
     if (request->kind == FSH_EXCHANGE_SIGN_IN)
-        check_sign_in(actor);
+        check_sign_in(actor, request);
     if (request->kind == FSH_EXCHANGE_REFRESH && request->session->policy->rotating &&
         !request->fresh_connection)
         scenario_problem(actor->scenario, "always: a rotating refresh on a used connection");
@@ -172,21 +184,36 @@ void scenario_check_change(struct actor *actor, const struct fsh_record *before,
  * ------------------------------------------------------------------------------------------
  */
 
+bool scenario_usable(const struct fsh_session *session, struct fsh_mono now)
+{
+    struct fsh_freshness token;
+    uint64_t generation;
+
+    return fsh_engine_view(session, &generation, &token) && now.ms < token.usable_until.ms;
+}
+
 void scenario_check_caller(const struct caller *caller)
 {
     const struct fsh_call *call = &caller->call;
     struct scenario *scenario = caller->scenario;
-    struct fsh_core core;
 
-    fsh_engine_core(call->session, &core);
     if (call->status != FRESHET_OK)
         scenario_charge(scenario, 1 + scenario->known_count / 4);
     if (call->status != FRESHET_OK &&
         (tells(scenario, call->error.message) || tells(scenario, call->error.code)))
         scenario_problem(scenario, "always: a secret is in the error of %s", caller->name);
     if (call->status == FRESHET_OK && call->kind == FSH_CALL_ENSURE &&
-        (!fsh_core_usable(&core, scenario->mono) || !call->session->token))
+        (!scenario_usable(call->session, scenario->mono) || !call->session->token))
         scenario_problem(scenario, "always: %s was told OK without a usable token", caller->name);
+}
+
+/* One that was answered 401 is not usable to whoever asks a keeper, until that has judged it. */
+static bool in_use(const struct actor *actor, struct fsh_mono now)
+{
+    const struct fsh_session *session = actor->asked;
+
+    return scenario_usable(session, now) &&
+           (!actor->keeper || atomic_load(&session->reported) != session->token->generation);
 }
 
 static void check_waiting(struct scenario *scenario)
@@ -195,8 +222,7 @@ static void check_waiting(struct scenario *scenario)
 
     TAILQ_FOREACH (caller, &scenario->callers, in_list) {
         if (!caller->done && !caller->actor->paused && caller->call.kind == FSH_CALL_ENSURE &&
-            caller->call.min_valid_ms == 0 &&
-            fsh_core_usable(&caller->call.session->active->core, scenario->mono))
+            caller->call.min_valid_ms == 0 && in_use(caller->actor, scenario->mono))
             scenario_problem(scenario, "always: %s waits though a usable token is there",
                              caller->name);
     }
@@ -215,7 +241,8 @@ static void check_view(struct scenario *scenario, struct fsh_session *session)
 
     (void)fsh_engine_view(session, &seen, &token);
     fsh_engine_core(session, &core);
-    if (seen != core.published || seen != (session->token ? session->token->generation : 0))
+    if (seen != core.published || seen != (session->token ? session->token->generation : 0) ||
+        (seen != 0 && token.usable_until.ms != core.token.usable_until.ms))
         scenario_problem(scenario, "always: other threads see another generation");
 }
 
@@ -258,6 +285,7 @@ void scenario_check(struct scenario *scenario)
             continue;
         check_view(scenario, actor->session);
         check_snapshot(scenario, actor->session->token);
+        check_snapshot(scenario, actor->asked->token);
         check_forgotten(scenario, actor->session);
     }
     check_waiting(scenario);

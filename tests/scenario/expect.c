@@ -298,7 +298,7 @@ static bool noted(struct scenario *scenario, const char *words)
 
     for (unsigned i = 0; i < scenario->actor_count; i++) {
         struct actor *actor = &scenario->actors[i];
-        size_t count = fsh_engine_ledger_read(fsh_engine_ledger(actor->engine),
+        size_t count = fsh_engine_ledger_read(fsh_engine_ledger(actor->thread.engine),
                                               actor->session->number, entries, FSH_LEDGER_ENTRIES);
 
         for (size_t k = 0; k < count; k++) {

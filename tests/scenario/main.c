@@ -15,6 +15,7 @@
 struct options {
     uint64_t first_seed;
     uint64_t seeds;
+    const struct mode *mode;
     bool trace;
 };
 
@@ -41,7 +42,8 @@ static void tell_problem(const struct scenario *scenario, const char *base, uint
 
 static bool run_seed(json_t *json, const char *base, uint64_t seed, const struct options *options)
 {
-    struct scenario *scenario = scenario_run(json, seed, SCENARIO_WORK_MAX, options->trace);
+    struct scenario *scenario =
+        scenario_run(json, options->mode, seed, SCENARIO_WORK_MAX, options->trace);
     bool good = !scenario_failed(scenario);
 
     if (!good)
@@ -146,6 +148,8 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--trace") == 0) {
             options.trace = true;
+        } else if (strcmp(argv[i], "--keeper") == 0) {
+            options.mode = &scenario_keeper;
         } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
             options.first_seed = strtoull(argv[++i], NULL, 10);
             options.seeds = 1;

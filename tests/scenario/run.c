@@ -83,13 +83,15 @@ static void run_once(struct scenario *scenario)
     scenario_close(scenario);
 }
 
-struct scenario *scenario_run(json_t *json, uint64_t seed, size_t work, bool traced)
+struct scenario *scenario_run(json_t *json, const struct mode *mode, uint64_t seed, size_t work,
+                              bool traced)
 {
     struct scenario *scenario = calloc(1, sizeof(*scenario));
 
     if (!scenario)
         abort();
     scenario->json = json;
+    scenario->mode = mode;
     scenario->random = seed;
     scenario->work = work;
     scenario->trace = traced;

@@ -20,6 +20,9 @@
 /* The one session of a scenario. */
 #define SESSION_NAME "session"
 
+/* What a service signs in with. */
+#define SERVICE_PASSWORD "the-password-of-the-service"
+
 struct scenario;
 struct actor;
 
@@ -35,15 +38,22 @@ struct door {
     unsigned held_count;
 };
 
-/* One engine: a process of the machine. */
+/* What an engine runs on. */
+struct thread {
+    struct fsh_engine *engine;
+    struct fsh_post *first; /* its inbox */
+    struct fsh_post **last;
+};
+
+/* One engine: a process of the machine, or a keeper and a process that asks it. */
 struct actor {
     struct scenario *scenario;
     const char *name; /* "a", "b" */
-    struct fsh_engine *engine;
+    struct thread thread;
     struct fsh_session *session;
+    struct fsh_session *asked; /* by callers: the same, or one that asks the keeper */
+    struct keeper *keeper;     /* or NULL */
     uint64_t holder;
-    struct fsh_post *first; /* its inbox */
-    struct fsh_post **last;
     struct door door;
     bool paused;
     bool dying; /* nothing of it reaches the stores any more */
@@ -91,8 +101,20 @@ struct secret {
     LIST_ENTRY(secret) in_list;
 };
 
+/* How callers come to the engine: NULL when it is in their own process. */
+struct mode {
+    /* Opens the engine, its session, and what callers ask in its place. */
+    int (*open)(struct actor *actor, const struct fsh_engine_options *options,
+                const struct fsh_io *io);
+    /* Does what is due besides the engine; true when there was anything. */
+    bool (*run)(struct actor *actor);
+    struct fsh_mono (*wake_at)(const struct actor *actor);
+    void (*close)(struct actor *actor);
+};
+
 struct scenario {
     json_t *json;
+    const struct mode *mode;
     const json_t *config;
     size_t step;        /* from 1; 0: before the first */
     const json_t *what; /* the step */
@@ -137,7 +159,8 @@ json_t *scenario_read(const char *text, size_t len, char *ret_problem, size_t si
 
 /* Runs a scenario to its end, or to its first problem; the caller looks at it and frees it. `json`
  * is borrowed as long. No run goes on for more than `work`. */
-struct scenario *scenario_run(json_t *json, uint64_t seed, size_t work, bool traced);
+struct scenario *scenario_run(json_t *json, const struct mode *mode, uint64_t seed, size_t work,
+                              bool traced);
 
 /* Uses up work; a problem when there is none left. */
 void scenario_charge(struct scenario *scenario, size_t work);
@@ -202,6 +225,20 @@ void scenario_cache_step(struct scenario *scenario, const json_t *step);
 /* The session's record as it is. */
 struct fsh_record scenario_record(struct scenario *scenario);
 
+/* ---- thread.c */
+
+void scenario_thread_begin(struct thread *thread);
+void scenario_thread_post(struct thread *thread, struct fsh_post *post);
+/* Whether there is something to be done by now; and does it. */
+bool scenario_thread_due(const struct thread *thread, struct fsh_mono now);
+void scenario_thread_turn(struct thread *thread);
+/* Lets the engine come to its end; false when it does not. */
+bool scenario_thread_end(struct thread *thread);
+
+/* ---- keeper.c: callers ask a keeper, as the library does with `keeper:` */
+
+extern const struct mode scenario_keeper;
+
 /* ---- world.c: clocks and engines */
 
 int scenario_open(struct scenario *scenario);
@@ -218,6 +255,9 @@ void scenario_jump(struct scenario *scenario, int64_t ms);
 void scenario_restart_step(struct scenario *scenario, const json_t *step);
 void scenario_pause(struct scenario *scenario, const char *name, bool pause);
 int scenario_open_engine(struct scenario *scenario, struct actor *actor);
+struct fsh_session_options scenario_session_options(struct scenario *scenario);
+/* For struct fsh_io, with the actor as its data. */
+struct fsh_now scenario_now(void *data);
 
 /* ---- platform.c: what a request is answered */
 
@@ -259,6 +299,10 @@ void scenario_check_send(struct actor *actor, const struct fsh_request *request)
 void scenario_check_change(struct actor *actor, const struct fsh_record *before,
                            const struct fsh_store_op *op);
 void scenario_check_caller(const struct caller *caller);
+/* Whether other threads see a token that may be used. */
+bool scenario_usable(const struct fsh_session *session, struct fsh_mono now);
+/* What the keeper answers. */
+void scenario_check_answer(struct scenario *scenario, const char *text);
 void scenario_secret(struct scenario *scenario, enum secret_kind kind, const char *text);
 void scenario_secrets_close(struct scenario *scenario);
 

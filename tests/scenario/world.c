@@ -25,7 +25,7 @@ static const char *const names[ENGINES] = {"a", "b"};
 /* ---- what an engine stands on
  * ------------------------------------------------------------------ */
 
-static struct fsh_now io_now(void *data)
+struct fsh_now scenario_now(void *data)
 {
     struct scenario *scenario = ((struct actor *)data)->scenario;
 
@@ -34,11 +34,7 @@ static struct fsh_now io_now(void *data)
 
 static void io_post(void *data, struct fsh_post *post)
 {
-    struct actor *actor = data;
-
-    post->next = NULL;
-    *actor->last = post;
-    actor->last = &post->next;
+    scenario_thread_post(&((struct actor *)data)->thread, post);
 }
 
 static int io_send(void *data, struct fsh_request *request)
@@ -64,7 +60,7 @@ static void io_event(void *data, struct fsh_session *session, const struct fsh_l
 static int password(void *data, char *ret_password, size_t size)
 {
     (void)data;
-    (void)snprintf(ret_password, size, "the-password-of-the-service");
+    (void)snprintf(ret_password, size, SERVICE_PASSWORD);
     return FRESHET_OK;
 }
 
@@ -72,10 +68,11 @@ static int password(void *data, char *ret_password, size_t size)
  * -----------------------------------------------------------------------------------
  */
 
-static int open_session(struct scenario *scenario, struct actor *actor)
+struct fsh_session_options scenario_session_options(struct scenario *scenario)
 {
     const json_t *config = scenario->config;
-    struct fsh_session_options options = {
+
+    return (struct fsh_session_options){
         .name = SESSION_NAME,
         .service = scenario_truth_of(config, "service", false),
         .background = scenario_truth_of(config, "background", true),
@@ -83,13 +80,25 @@ static int open_session(struct scenario *scenario, struct actor *actor)
         .threshold_ms = scenario_duration_of(scenario, config, "threshold", FSH_THRESHOLD_MS),
         .sign_in_pause_ms = FSH_SIGN_IN_PAUSE_MS,
     };
+}
 
+/* The engine is in the callers' own process. */
+static int open_embedded(struct actor *actor, const struct fsh_engine_options *engine,
+                         const struct fsh_io *io)
+{
+    struct fsh_session_options options = scenario_session_options(actor->scenario);
+    int status = fsh_engine_new(engine, io, &actor->thread.engine);
+
+    if (status != FRESHET_OK)
+        return status;
     if (options.service) {
-        scenario_secret(scenario, SECRET_OTHER, "the-password-of-the-service");
-        options.credentials.username = strdup(scenario_text_of(config, "username", "svc"));
+        options.credentials.username =
+            strdup(scenario_text_of(actor->scenario->config, "username", "svc"));
         options.credentials.password = password;
     }
-    return fsh_engine_session_open(actor->engine, &options, &actor->session, NULL);
+    status = fsh_engine_session_open(actor->thread.engine, &options, &actor->session, NULL);
+    actor->asked = actor->session;
+    return status;
 }
 
 int scenario_open_engine(struct scenario *scenario, struct actor *actor)
@@ -103,7 +112,7 @@ int scenario_open_engine(struct scenario *scenario, struct actor *actor)
     };
     struct fsh_io io = {
         .data = actor,
-        .now = io_now,
+        .now = scenario_now,
         .boot = scenario->boot,
         .post = io_post,
         .send = io_send,
@@ -117,44 +126,22 @@ int scenario_open_engine(struct scenario *scenario, struct actor *actor)
         return FRESHET_EINVAL;
     }
     scenario_door_open(actor);
+    scenario_thread_begin(&actor->thread);
     actor->holder = options.holder;
-    actor->first = NULL;
-    actor->last = &actor->first;
     actor->probed = false;
-    if (fsh_engine_new(&options, &io, &actor->engine) != FRESHET_OK)
-        return FRESHET_ENOMEM;
-    return open_session(scenario, actor);
-}
-
-static void run_posts(struct actor *actor)
-{
-    while (actor->first) {
-        struct fsh_post *post = actor->first;
-
-        actor->first = post->next;
-        if (!actor->first)
-            actor->last = &actor->first;
-        post->run(post);
-    }
+    if (scenario_truth_of(scenario->config, "service", false))
+        scenario_secret(scenario, SECRET_OTHER, SERVICE_PASSWORD);
+    return (scenario->mode ? scenario->mode->open : open_embedded)(actor, &options, &io);
 }
 
 /* Lets an engine come to its end; what is left after that is abandoned. */
 static void close_engine(struct actor *actor)
 {
-    if (!actor->engine)
-        return;
-    fsh_engine_close_all(actor->engine);
-    run_posts(actor);
-    fsh_engine_run(actor->engine);
-    fsh_engine_abandon(actor->engine);
-    run_posts(actor);
-    fsh_engine_run(actor->engine);
-    if (fsh_engine_empty(actor->engine))
-        fsh_engine_free(actor->engine);
-    else
+    if (actor->keeper)
+        actor->scenario->mode->close(actor);
+    if (!scenario_thread_end(&actor->thread))
         scenario_problem(actor->scenario, "an engine was closed and did not come to its end");
-    actor->engine = NULL;
-    actor->session = NULL;
+    actor->session = actor->asked = NULL;
 }
 
 /* The process dies: nothing more of it reaches the stores. */
@@ -185,13 +172,25 @@ struct actor *scenario_actor(struct scenario *scenario, const json_t *object)
 
 static bool run_engine(struct actor *actor)
 {
-    if (!actor->engine || actor->paused)
+    bool busy = false;
+
+    if (!actor->thread.engine || actor->paused)
         return false;
-    if (!actor->first && fsh_engine_wake_at(actor->engine).ms > actor->scenario->mono.ms)
-        return false;
-    run_posts(actor);
-    fsh_engine_run(actor->engine);
-    return true;
+    if (scenario_thread_due(&actor->thread, actor->scenario->mono)) {
+        scenario_thread_turn(&actor->thread);
+        busy = true;
+    }
+    return (actor->keeper && actor->scenario->mode->run(actor)) || busy;
+}
+
+static int64_t wake_at(const struct actor *actor)
+{
+    struct fsh_mono at = FSH_NEVER;
+
+    if (actor->paused)
+        return INT64_MAX;
+    at = fsh_engine_wake_at(actor->thread.engine);
+    return (actor->keeper ? fsh_mono_min(at, actor->scenario->mode->wake_at(actor)) : at).ms;
 }
 
 void scenario_settle(struct scenario *scenario)
@@ -218,8 +217,7 @@ static int64_t next_event(const struct scenario *scenario)
     int64_t next = scenario_platform_wake_at(scenario).ms;
 
     for (unsigned i = 0; i < scenario->actor_count; i++) {
-        const struct actor *actor = &scenario->actors[i];
-        int64_t at = actor->paused ? INT64_MAX : fsh_engine_wake_at(actor->engine).ms;
+        int64_t at = wake_at(&scenario->actors[i]);
 
         next = at < next ? at : next;
     }
@@ -283,7 +281,7 @@ static void restart_processes(struct scenario *scenario, const struct actor *onl
             kill_engine(&scenario->actors[i]);
     }
     for (unsigned i = 0; i < scenario->actor_count && !scenario_failed(scenario); i++) {
-        if (!scenario->actors[i].engine)
+        if (!scenario->actors[i].thread.engine)
             open_again(scenario, &scenario->actors[i]);
     }
 }
@@ -417,7 +415,7 @@ void scenario_close(struct scenario *scenario)
 
         actor->paused = false;
         actor->door.mode = DOOR_UP;
-        if (actor->engine)
+        if (actor->thread.engine)
             scenario_door_drop(actor);
         close_engine(actor);
     }
