@@ -8,6 +8,7 @@
 #include "scenario.h"
 
 #include "engine/loop.h"
+#include "engine/remote_read.h"
 #include "keeper/keeper.h"
 #include "lib/internal.h"
 #include "mail.h"
@@ -47,6 +48,7 @@ struct keeper {
     /* While it opens: what the engine is to stand on. */
     const struct fsh_engine_options *options;
     const struct fsh_io *io;
+    struct fsh_remote_keeper asked; /* as the client knows it */
 };
 
 /* ---- the world, for what asks the system --------------------------------------------------- */
@@ -178,11 +180,14 @@ static int open_client(struct keeper *keeper, const struct fsh_io *engine)
     struct fsh_engine_options client = {
         .profile = keeper->options->profile,
         .holder = actor->holder,
-        .remote = true,
+        .keeper = &keeper->asked,
     };
     struct fsh_io io = *engine;
     int status;
 
+    keeper->asked.socket = strdup("control.sock");
+    keeper->asked.platform.url =
+        strdup(scenario_text_of(actor->scenario->config, "url", "https://api.example.com"));
     io.post = client_post;
     io.send = client_send;
     io.cancel = client_cancel;
@@ -338,6 +343,8 @@ static void keeper_close(struct actor *actor)
     actor->keeper = NULL;
     current = NULL;
     world = NULL;
+    free(keeper->asked.socket);
+    free(keeper->asked.platform.url);
     free(keeper);
 }
 
