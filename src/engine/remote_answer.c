@@ -234,8 +234,7 @@ static void not_signed_in(const struct fsh_remote *remote, struct fsh_problem *p
 static void not_ours(struct fsh_remote *remote, const char *why)
 {
     remote->problem = (struct fsh_problem){.status = FRESHET_ECONFIG, .retry_after_ms = -1};
-    (void)snprintf(remote->problem.detail, sizeof(remote->problem.detail), "session %s: %s",
-                   remote->session->name, why);
+    (void)snprintf(remote->problem.detail, sizeof(remote->problem.detail), "%s", why);
     withdraw(remote);
     while (!TAILQ_EMPTY(&remote->granted))
         fsh_remote_refuse(TAILQ_FIRST(&remote->granted), &remote->problem);
