@@ -240,6 +240,16 @@ static void not_ours(struct fsh_remote *remote, const char *why)
         fsh_remote_refuse(TAILQ_FIRST(&remote->granted), &remote->problem);
 }
 
+/* Rule 3: generations never restart, so an earlier one than that in hand is no news. Of a keeper
+ * that may have lost its store, and when nothing usable is in hand, whatever there is does. */
+static bool outdated(const struct fsh_remote *remote, const struct fsh_token *token)
+{
+    const struct fsh_token *held = remote->session->token;
+
+    return held && token->generation < held->generation && !remote->any &&
+           fsh_remote_usable(remote, now_of(remote).mono);
+}
+
 static int take_token(struct fsh_remote *remote, const struct fsh_remote_ask *ask,
                       const struct fsh_reply *reply)
 {
@@ -252,10 +262,13 @@ static int take_token(struct fsh_remote *remote, const struct fsh_remote_ask *as
     status = fsh_remote_same_platform(remote->session->engine->options.keeper, &fetched.platform,
                                       &error);
     fsh_remote_platform_done(&fetched.platform);
-    if (status == FRESHET_OK)
+    if (status == FRESHET_OK && !outdated(remote, fetched.token)) {
         publish(remote, ask, &fetched);
-    else
+    } else {
         fsh_token_unref(fetched.token);
+        if (status == FRESHET_OK)
+            unchanged(remote, ask);
+    }
     if (status != FRESHET_ECONFIG)
         return status;
     not_ours(remote, error.message);
@@ -375,6 +388,7 @@ static void command_done(struct fsh_remote *remote, struct fsh_call *call,
         fsh_engine_note(remote->session, FSH_NOTE_SIGNED_IN, FRESHET_OK, 0);
         TAILQ_REMOVE(&remote->commands, call, in_list);
         fsh_engine_put_on(&remote->granted, call);
+        remote->any = true; /* what was signed in is wanted, not what was before */
         fsh_remote_ask_cancel(remote->fetch);
         return;
     }
