@@ -22,6 +22,10 @@ def metrics_of(keeper):
     return openmetrics.Metrics(answer.body.decode())
 
 
+def commits(metrics):
+    return metrics.count("freshet_store_seconds", store="secrets", operation="commit")
+
+
 @contextlib.contextmanager
 def world_of(lab, sessions=None, **more):
     """A platform and a keeper whose clocks a case can move."""
@@ -60,7 +64,10 @@ def outcomes_are_those_of_the_platform(lab):
         for name in sessions:
             wait_for(lambda n=name: keeper.headers(n, min_valid_ms=1000000).status == 200 and
                      keeper.status(n)["expires_ms"] > 1000000, "a refresh after it")
-        now, counted = metrics_of(keeper), platform.counters()
+        counted = platform.counters()
+        grants = counted["refreshes"] + counted["sign_ins"]
+        # A new access token is handed out before its write is confirmed.
+        now = wait_for(lambda: commits(now := metrics_of(keeper)) >= grants and now, "the last write")
         equal(now.shrunk(before), [])
         equal(now.total("freshet_refreshes", outcome="granted"), counted["refreshes"])
         equal(now.total("freshet_refreshes", outcome="unavailable") +
@@ -78,8 +85,7 @@ def outcomes_are_those_of_the_platform(lab):
         stores = {(labels["store"], labels["operation"])
                   for labels in now.labels("freshet_store_seconds")}
         equal(STORES - stores, set())
-        equal(now.count("freshet_store_seconds", store="secrets", operation="commit"),
-              counted["refreshes"] + counted["sign_ins"])
+        equal(commits(now), grants)
         equal(now.total("freshet_store_failures"), 0)
         equal(now.total("freshet_events_lost"), 0)
 
