@@ -57,18 +57,16 @@ static struct fsh_page *times(struct fsh_page *page, struct fsh_metrics *metrics
 struct subject {
     struct freshet_session *session;
     const char *id;      /* public */
-    const char *partner; /* the session's own choice, or NULL */
+    const char *partner; /* of the request; NULL: the session's default, or its only one */
 };
 
 static void answer_headers(struct fsh_keeper_request *request, const struct subject *subject)
 {
-    const char *asked = fsh_request_header(request, "X-Freshet-Partner");
     const struct freshet_headers *headers = NULL;
     struct freshet_error error = {0};
     struct fsh_page *page;
     /* There is no falling back (rule 4): an empty choice is one, of nothing that is allowed. */
-    int status =
-        freshet_headers_get(subject->session, asked ? asked : subject->partner, &headers, &error);
+    int status = freshet_headers_get(subject->session, subject->partner, &headers, &error);
 
     if (status != FRESHET_OK) {
         answer_problem(request, status, &error);
@@ -90,6 +88,7 @@ static void browser_then(struct fsh_keeper_request *request, struct fsh_browser 
                          int status, const struct freshet_freshness *freshness,
                          const struct freshet_error *error)
 {
+    const char *asked = fsh_request_header(request, "X-Freshet-Partner");
     char id[FSH_COOKIE_SHORT];
 
     (void)freshness;
@@ -101,7 +100,8 @@ static void browser_then(struct fsh_keeper_request *request, struct fsh_browser 
     }
     browser->dead = false;
     fsh_cookie_short(browser->hash, id);
-    answer_headers(request, &(struct subject){browser->session, id, browser->partner});
+    answer_headers(request,
+                   &(struct subject){browser->session, id, asked ? asked : browser->partner});
 }
 
 /* A service is named in the path, which a gateway's client does not reach. A name in a header is a
@@ -161,6 +161,13 @@ struct service_wait {
     struct freshet_operation *operation;
 };
 
+/* The partner is named in the path, too: who sends a header to a gateway chooses none (rule 4). */
+static void answer_service(struct fsh_keeper_request *request, struct freshet_session *session)
+{
+    answer_headers(request,
+                   &(struct subject){session, freshet_session_name(session), request->segments[1]});
+}
+
 /* The service that the path names, if the peer has the verb on it. Else NULL, and the request is
  * answered: whether there is one of that name is told only to those who may do something with it.
  */
@@ -189,8 +196,7 @@ static void service_done(void *data, int status, const struct freshet_freshness 
         if (!(fsh_grants_verbs(wait->entry->grants, request->peer) & FSH_VERB_READ))
             answer_problem(request, FRESHET_EACCESS, NULL);
         else if (status == FRESHET_OK && session)
-            answer_headers(request,
-                           &(struct subject){session, freshet_session_name(session), NULL});
+            answer_service(request, session);
         else
             answer_problem(request, status == FRESHET_OK ? FRESHET_ECLOSED : status, error);
     }
@@ -216,7 +222,7 @@ static void authorize_service(struct fsh_keeper_request *request)
     if (!entry)
         return;
     if (fsh_lib_at_hand(entry->session, NULL, NULL)) {
-        answer_headers(request, &(struct subject){entry->session, request->segments[0], NULL});
+        answer_service(request, entry->session);
         return;
     }
     wait = calloc(1, sizeof(*wait));
@@ -299,6 +305,7 @@ const struct fsh_route fsh_authz_routes[] = {
     {FSH_DOOR_BROWSER, "GET", "/authz", authorize_browser},
     {FSH_DOOR_BROWSER, "POST", "/authz/unauthorized", report_browser},
     {FSH_DOOR_BROWSER, "GET", "/authz/service/:name", authorize_service},
+    {FSH_DOOR_BROWSER, "GET", "/authz/service/:name/partner/:partner", authorize_service},
     {FSH_DOOR_BROWSER, "POST", "/authz/service/:name/unauthorized", report_service},
     {0},
 };

@@ -446,9 +446,14 @@ def authz(lab):
         problem(keeper.browse("GET", "/authz", None, SAFE), 401)
         keeper.signed_in("two")
         problem(keeper.browse("GET", "/authz", None, {"X-Freshet-Service": "two", **SAFE}), 400)
-        problem(keeper.browse("GET", "/authz/service/two"), 409, "FRESHET_EPARTNERCHOICE")
+        keeper.signed_in("billing")
+        equal(keeper.browse("GET", "/authz/service/billing").headers["X-Freshet-Session"], "billing")
+        # A client's header chooses no partner of a service, either.
+        for partner in ({}, {"X-Freshet-Partner": "fd1"}):
+            problem(keeper.browse("GET", "/authz/service/two", None, partner), 409, "FRESHET_EPARTNERCHOICE")
         problem(keeper.browse("GET", "/authz/service/nothing"), 404, "FRESHET_ENOSESSION")
-        answer = keeper.browse("GET", "/authz/service/two", None, {"X-Freshet-Partner": "fd1"})
+        problem(keeper.browse("GET", "/authz/service/two/partner/fd99"), 403, "FRESHET_EPARTNER")
+        answer = keeper.browse("GET", "/authz/service/two/partner/fd1", None, {"X-Freshet-Partner": "fd99"})
         equal(answer.headers["X-Preferred-Partner-Id"], "fd1")
         report = "/authz/service/two/unauthorized"
         equal(keeper.browse("POST", report, None, late).status, 204)
