@@ -2,6 +2,7 @@
 #include "keeper/registry.h"
 
 #include "base/error.h"
+#include "lib/glance.h"
 
 #include <freshet/status.h>
 #include <stdint.h>
@@ -72,6 +73,19 @@ static void close_entry(struct fsh_entry *entry)
     entry->rendered.page = NULL;
 }
 
+static void heed(struct fsh_entry *entry)
+{
+    struct fsh_glance glance;
+
+    if (!entry->rendered.page)
+        return;
+    fsh_lib_glance(entry->session, &glance);
+    if (glance.generation == entry->rendered.generation)
+        return;
+    fsh_page_unref(entry->rendered.page);
+    entry->rendered.page = NULL;
+}
+
 /* ---- looking up -------------------------------------------------------------------------- */
 
 struct fsh_entry *fsh_registry_find(struct fsh_registry *registry, const char *name)
@@ -85,6 +99,14 @@ struct fsh_entry *fsh_registry_find(struct fsh_registry *registry, const char *n
 struct fsh_entry *fsh_registry_first(struct fsh_registry *registry)
 {
     return registry->first;
+}
+
+void fsh_registry_heed(struct fsh_registry *registry, const char *name)
+{
+    struct fsh_entry *entry = name ? fsh_registry_find(registry, name) : registry->first;
+
+    for (; entry; entry = name ? NULL : entry->next)
+        heed(entry);
 }
 
 /* ---- opening ----------------------------------------------------------------------------- */

@@ -23,7 +23,7 @@ struct fsh_entry {
     unsigned references;
     struct fsh_entry *next; /* in its order */
     /* The page that answered last without a choice of partner, as long as token and second are the
-     * same. */
+     * same. It holds the token, and goes when that is no longer in force. */
     struct {
         struct fsh_page *page;
         uint64_t generation;
@@ -48,6 +48,10 @@ int fsh_registry_open(struct fsh_registry *registry, const char *name, struct fs
 
 /* Closes a person's session that was opened for nothing. */
 void fsh_registry_forget(struct fsh_registry *registry, struct fsh_entry *entry);
+
+/* Something happened to the session of that name; NULL: to whichever. The page of a token that is
+ * no longer in force is wiped. */
+void fsh_registry_heed(struct fsh_registry *registry, const char *name);
 
 /* In the order of the configuration, then of opening. */
 struct fsh_entry *fsh_registry_first(struct fsh_registry *registry);
