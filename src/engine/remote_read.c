@@ -38,12 +38,16 @@ static bool header_name(const char *text)
 }
 
 /* A string without a NUL in it; NULL for anything else. */
-static const char *text_of(const json_t *object, const char *key)
+static const char *text_in(const json_t *value)
 {
-    const json_t *value = json_object_get(object, key);
     const char *text = json_string_value(value);
 
     return text && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    return text_in(json_object_get(object, key));
 }
 
 /* `otherwise` when it is missing, null or no whole number. */
@@ -94,7 +98,7 @@ static int platform_of(const json_t *json, struct fsh_remote_platform *platform)
     if (!platform->url || !platform->origins)
         return FRESHET_ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        const char *origin = json_string_value(json_array_get(list, i));
+        const char *origin = text_in(json_array_get(list, i));
 
         if (!origin)
             return FRESHET_EBADBODY;
@@ -138,14 +142,12 @@ static int partners_of(const json_t *token, char ***ret_partners, size_t *ret_co
     if (!partners)
         return FRESHET_ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        const json_t *value = json_array_get(list, i);
         union {
             const char *read;
             char *kept;
-        } text = {.read = json_string_value(value)};
+        } text = {.read = text_in(json_array_get(list, i))};
 
-        if (!text.read || strlen(text.read) != json_string_length(value) ||
-            !plain(text.read, FSH_PARTNER_ID_MAX)) {
+        if (!text.read || !plain(text.read, FSH_PARTNER_ID_MAX)) {
             free(partners);
             return FRESHET_EBADBODY;
         }
@@ -231,12 +233,6 @@ int fsh_remote_read_token(const char *body, size_t len, struct fsh_fetched *ret_
 
 /* ---- problems ---------------------------------------------------------------------------- */
 
-/* What an answer means that is no problem document: of a gateway, or of what is no keeper. */
-static int status_of_http(int http_status)
-{
-    return http_status == 404 ? FRESHET_ENOSESSION : FRESHET_EUNAVAILABLE;
-}
-
 static void take_problem(const json_t *json, struct fsh_problem *problem)
 {
     const char *name = text_of(json, "code");
@@ -261,14 +257,18 @@ void fsh_remote_read_problem(int http_status, const char *body, size_t len,
                              struct fsh_problem *ret_problem)
 {
     json_t *json;
+    int status = fsh_profile_json_object(body, len, &json);
 
+    /* Rule 6: the HTTP status alone may be a gateway's, or of what is no keeper. */
     *ret_problem = (struct fsh_problem){
-        .status = status_of_http(http_status),
+        .status = status == FRESHET_ENOMEM ? status : FRESHET_EUNAVAILABLE,
         .retry_after_ms = -1,
     };
     (void)snprintf(ret_problem->detail, sizeof(ret_problem->detail),
-                   "the keeper answered HTTP %d without saying why", http_status);
-    if (fsh_profile_json_object(body, len, &json) != FRESHET_OK)
+                   status == FRESHET_ENOMEM ? "out of memory for the keeper's answer, HTTP %d"
+                                            : "the keeper answered HTTP %d without saying why",
+                   http_status);
+    if (status != FRESHET_OK)
         return;
     take_problem(json, ret_problem);
     fsh_profile_json_done(json);

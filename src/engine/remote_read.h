@@ -56,7 +56,8 @@ struct fsh_fetched {
 
 int fsh_remote_read_token(const char *body, size_t len, struct fsh_fetched *ret_fetched);
 
-/* Never fails: what is no problem document is a problem of its own. */
+/* Never fails. What is no problem document, or names no status that is known, says nothing of the
+ * session, whatever its HTTP status: FRESHET_EUNAVAILABLE; FRESHET_ENOMEM. */
 void fsh_remote_read_problem(int http_status, const char *body, size_t len,
                              struct fsh_problem *ret_problem);
 

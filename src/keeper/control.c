@@ -223,7 +223,8 @@ void fsh_ask_done(void *data, int status, const struct freshet_freshness *freshn
 {
     struct fsh_ask *ask = data;
 
-    (void)freshness;
+    if (freshness)
+        ask->freshness = *freshness;
     ask->operation = NULL;
     if (ask->request && !ask->entry->session)
         answer_closed(ask->request);

@@ -58,6 +58,7 @@ struct fsh_ask {
     fsh_ask_answer_fn *answer;
     fsh_control_then_fn *then;
     /* Where the call's outcome goes. */
+    struct freshet_freshness freshness;
     struct freshet_session_status status;
     struct freshet_mfa_settings settings;
     struct freshet_totp totp;

@@ -8,6 +8,7 @@
 #include "unit.h"
 
 #include <freshet/status.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,17 +143,30 @@ static unsigned in_air(const struct world *world)
     return count;
 }
 
+static bool no_memory; /* for jansson */
+
+static void *json_malloc(size_t size)
+{
+    return no_memory ? NULL : malloc(size);
+}
+
+/* Before a body: there is no memory to read it. */
+#define WITHOUT_MEMORY "\1"
+
 static void answer(struct world *world, struct fsh_request *request, int http, const char *body)
 {
+    bool none = body[0] == WITHOUT_MEMORY[0];
     struct fsh_reply reply = {
         .complete = true,
         .sent = true,
         .http_status = http,
-        .body = body,
-        .body_len = strlen(body),
+        .body = none ? body + 1 : body,
+        .body_len = strlen(body) - none,
     };
 
+    no_memory = none;
     fsh_engine_answered(request, &reply);
+    no_memory = false;
     run(world);
 }
 
@@ -462,6 +476,10 @@ static void what_makes_no_sense_is_not_taken(void **state)
         "\"generation\":1,\"age_ms\":0,\"lifetime_ms\":0}",
         "{\"authorization\":\"Bearer x\",\"partner_header\":\"X-P\",\"partners\":[],"
         "\"generation\":1,\"age_ms\":0,\"lifetime_ms\":3600000}",
+        "{\"platform\":{\"url\":\"https://api.example.com\",\"origins\":["
+        "\"https://api.example.com\",\"https://files.example.com\\u0000.evil.example\"]},"
+        "\"authorization\":\"Bearer x\",\"partner_header\":\"X-P\",\"partners\":[],"
+        "\"generation\":1,\"age_ms\":0,\"lifetime_ms\":3600000}",
         "{\"platform\":{\"url\":\"nonsense\"},\"authorization\":\"Bearer x\",\"partner_header\":"
         "\"X-P\",\"partners\":[],\"generation\":1,\"age_ms\":0,\"lifetime_ms\":3600000}",
     };
@@ -480,6 +498,86 @@ static void what_makes_no_sense_is_not_taken(void **state)
         assert_false(view(&world, &generation));
         close_world(&world);
     }
+}
+
+/* Rule 6: only a document that names it is a verdict, and none is read without memory. */
+static void an_answer_that_names_nothing_ends_nothing(void **state)
+{
+    static const int https[] = {401, 403, 404, 410, 503};
+    static const char *const bodies[] = {
+        "",
+        "<html>not found</html>",
+        "{}",
+        "[\"FRESHET_ENOSESSION\"]",
+        "{\"code\":\"FRESHET_ENOSESSION\",\"detail\":\"no se",
+        "{\"code\":\"FRESHET_ENOSESSION\",\"code\":\"FRESHET_EHELD\"}",
+        "{\"code\":\"FRESHET_ENOSESSION\\u0000\"}",
+        "{\"code\":\"FRESHET_EINVENTED\"}",
+        WITHOUT_MEMORY "{\"code\":\"FRESHET_ENOSESSION\"}",
+    };
+    const size_t count = sizeof(bodies) / sizeof(bodies[0]);
+
+    (void)state;
+    for (size_t i = 0; i < count * sizeof(https) / sizeof(https[0]); i++) {
+        const char *body = bodies[i % count];
+        bool out_of_memory = strncmp(body, WITHOUT_MEMORY, 1) == 0;
+        struct world world;
+        struct caller caller = {.call.min_valid_ms = 600000};
+        struct caller command = {0};
+
+        open_live(&world, false);
+        pass(&world, HOUR - 500000);
+        begin(&world, &caller, FSH_CALL_ENSURE, 5000);
+        answer(&world, taken(&world, "GET", BILL "/token"), https[i / count], body);
+        assert_int_equal(caller.status, FRESHET_OK);
+        assert_int_equal(world.session->token->generation, 5);
+        begin(&world, &command, FSH_CALL_SIGN_OUT, 5000);
+        answer(&world, taken(&world, "POST", BILL "/sign-out"), https[i / count], body);
+        assert_int_equal(command.status, out_of_memory ? FRESHET_ENOMEM : FRESHET_EUNAVAILABLE);
+        assert_int_equal(world.session->token->generation, 5);
+        close_world(&world);
+    }
+}
+
+static void an_earlier_generation_takes_the_place_of_no_later_one(void **state)
+{
+    struct world world;
+    struct caller caller = {.call.min_valid_ms = 600000};
+
+    (void)state;
+    open_live(&world, false);
+    pass(&world, HOUR - 500000);
+    begin(&world, &caller, FSH_CALL_ENSURE, 5000);
+    token(&world, taken(&world, "GET", BILL "/token"), 4, 0, HOUR);
+    assert_int_equal(caller.status, FRESHET_OK);
+    assert_int_equal(world.session->token->generation, 5);
+    /* With nothing usable in hand, there is no place to keep. */
+    pass(&world, 500000);
+    caller = (struct caller){0};
+    begin(&world, &caller, FSH_CALL_ENSURE, 5000);
+    token(&world, taken(&world, "GET", BILL "/token"), 4, 0, HOUR);
+    assert_int_equal(caller.status, FRESHET_OK);
+    assert_int_equal(world.session->token->generation, 4);
+    close_world(&world);
+}
+
+/* Of a keeper that lost its store: what was signed in counts, not what was before. */
+static void what_a_sign_in_brought_is_taken_whatever_its_number(void **state)
+{
+    struct world world;
+    struct caller caller = {0};
+    struct fsh_request *request;
+
+    (void)state;
+    open_live(&world, false);
+    begin(&world, &caller, FSH_CALL_SIGN_IN, 5000);
+    answer(&world, taken(&world, "POST", BILL "/sign-in"), 200, "{}");
+    request = taken(&world, "GET", BILL "/token");
+    assert_int_equal(request->if_generation, 0);
+    token(&world, request, 1, 0, HOUR);
+    assert_int_equal(caller.status, FRESHET_OK);
+    assert_int_equal(world.session->token->generation, 1);
+    close_world(&world);
 }
 
 /* Rule 13. Of a keeper that was away when the handle was opened, or was started anew for another
@@ -921,7 +1019,7 @@ static void documents_are_read(void **state)
     assert_int_equal(list[0].reason, FRESHET_EHELD);
     free(list);
     fsh_remote_read_problem(404, "not found", 9, &told);
-    assert_int_equal(told.status, FRESHET_ENOSESSION);
+    assert_int_equal(told.status, FRESHET_EUNAVAILABLE);
     fsh_remote_read_problem(502, "{\"code\":\"FRESHET_OK\"}", 21, &told);
     assert_int_equal(told.status, FRESHET_EUNAVAILABLE);
 }
@@ -939,6 +1037,9 @@ int main(void)
         cmocka_unit_test(a_challenge_does_not_end_the_token_in_hand),
         cmocka_unit_test(a_sign_out_elsewhere_is_met_at_the_next_fetch),
         cmocka_unit_test(what_makes_no_sense_is_not_taken),
+        cmocka_unit_test(an_answer_that_names_nothing_ends_nothing),
+        cmocka_unit_test(an_earlier_generation_takes_the_place_of_no_later_one),
+        cmocka_unit_test(what_a_sign_in_brought_is_taken_whatever_its_number),
         cmocka_unit_test(a_token_of_another_platform_is_not_taken),
         cmocka_unit_test(a_keeper_that_became_another_platforms_ends_the_token),
         cmocka_unit_test(an_origin_that_the_keeper_gave_up_gets_nothing),
@@ -961,5 +1062,6 @@ int main(void)
         cmocka_unit_test(documents_are_read),
     };
 
+    json_set_alloc_funcs(json_malloc, free);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
