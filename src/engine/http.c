@@ -424,7 +424,7 @@ int fsh_http_get(const struct fsh_http_options *options, const char *path, int64
     struct fsh_http *http = NULL;
     int status = fsh_http_new(options, &http, error);
 
-    if (status != FRESHET_OK)
+    if (!http)
         return status;
     transfer = ready(http) ? transfer_new(http, &request) : NULL;
     status = !transfer
