@@ -13,11 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POSTS  32
-#define IN_AIR 8
-#define HOUR   3600000
-#define BILL   "/v1/sessions/billing"
-#define PLACE  "{\"url\":\"https://api.example.com\",\"origins\":[\"https://api.example.com\"]}"
+#define POSTS   32
+#define IN_AIR  8
+#define HOUR    3600000
+#define BILL    "/v1/sessions/billing"
+#define AT_ONCE "/token?min_valid_ms=0&timeout_ms=-1"
+#define PLACE   "{\"url\":\"https://api.example.com\",\"origins\":[\"https://api.example.com\"]}"
 
 struct world {
     struct fsh_mono mono;
@@ -210,6 +211,40 @@ static void token(struct world *world, struct fsh_request *request, int generati
     token_of(world, request, generation, age, lifetime, PLACE);
 }
 
+/* What the keeper does with the one fetch in the air: grants a token of an hour, refuses, knows
+ * nothing newer, or does not answer. */
+static void grant(struct world *world, int generation)
+{
+    token(world, taken(world, "GET", BILL "/token"), generation, 0, HOUR);
+}
+
+static void refuse(struct world *world, int http, const char *code)
+{
+    problem(world, taken(world, "GET", BILL "/token"), http, code);
+}
+
+static void unchanged(struct world *world)
+{
+    answer(world, taken(world, "GET", BILL "/token"), 304, "");
+}
+
+static void vanish(struct world *world, bool sent)
+{
+    no_answer(world, taken(world, "GET", BILL "/token"), sent);
+}
+
+/* A 401 is told of; the keeper takes the report of one. */
+static void report(struct world *world, uint64_t generation)
+{
+    fsh_engine_unauthorized(world->session, generation);
+    run(world);
+}
+
+static void take_report(struct world *world)
+{
+    answer(world, taken(world, "POST", BILL "/unauthorized"), 204, "");
+}
+
 static void call_done(struct fsh_call *call)
 {
     ((struct caller *)call->data)->status = call->status;
@@ -266,7 +301,7 @@ static void close_world(struct world *world)
 static void open_live(struct world *world, bool background)
 {
     open_world(world, background);
-    token(world, taken(world, "GET", BILL "/token?min_valid_ms=0&timeout_ms=-1"), 5, 0, HOUR);
+    token(world, taken(world, "GET", BILL AT_ONCE), 5, 0, HOUR);
 }
 
 static bool view(const struct world *world, uint64_t *ret_generation)
@@ -309,7 +344,7 @@ static void who_waits_hands_the_deadline_on(void **state)
 
     (void)state;
     open_world(&world, false);
-    problem(&world, taken(&world, "GET", BILL "/token"), 401, "FRESHET_EENDED");
+    refuse(&world, 401, "FRESHET_EENDED");
     begin(&world, &caller, FSH_CALL_ENSURE, 20000);
     problem(&world, taken(&world, "GET", BILL "/token?min_valid_ms=0&timeout_ms=19950"), 403,
             "FRESHET_EHELD");
@@ -329,8 +364,7 @@ static void a_refusal_that_did_not_wait_is_not_the_last_word(void **state)
     (void)state;
     open_world(&world, false);
     begin(&world, &caller, FSH_CALL_ENSURE, 20000);
-    problem(&world, taken(&world, "GET", BILL "/token?min_valid_ms=0&timeout_ms=-1"), 401,
-            "FRESHET_EENDED");
+    problem(&world, taken(&world, "GET", BILL AT_ONCE), 401, "FRESHET_EENDED");
     assert_int_equal(caller.status, 1);
     token(&world, taken(&world, "GET", BILL "/token?min_valid_ms=0&timeout_ms=19950"), 6, 0, HOUR);
     assert_int_equal(caller.status, FRESHET_OK);
@@ -387,7 +421,7 @@ static void nothing_newer_is_asked_for_ever_more_seldom(void **state)
     sent = world.sent - in_air(&world);
     for (int i = 0; i < 300000 - 30000; i += 100) {
         if (in_air(&world) > 0)
-            answer(&world, taken(&world, "GET", BILL "/token"), 304, "");
+            unchanged(&world);
         pass(&world, 100);
     }
     assert_in_range(world.sent - sent, 5, 60);
@@ -424,7 +458,7 @@ static void a_challenge_does_not_end_the_token_in_hand(void **state)
     problem(&world, taken(&world, "GET", BILL "/token?min_valid_ms=600000"), 503,
             "FRESHET_EOPERATOR");
     assert_int_equal(caller.status, 1);
-    answer(&world, taken(&world, "GET", BILL "/token?min_valid_ms=0&timeout_ms=-1"), 304, "");
+    answer(&world, taken(&world, "GET", BILL AT_ONCE), 304, "");
     assert_int_equal(caller.status, FRESHET_OK);
     assert_true(view(&world, &generation));
     close_world(&world);
@@ -441,11 +475,10 @@ static void a_sign_out_elsewhere_is_met_at_the_next_fetch(void **state)
     pass(&world, HOUR - 500000);
     begin(&world, &caller, FSH_CALL_ENSURE, 5000);
     problem(&world, taken(&world, "GET", BILL "/token?min_valid_ms=600000"), 403, "FRESHET_EHELD");
-    problem(&world, taken(&world, "GET", BILL "/token?min_valid_ms=0&timeout_ms=-1"), 403,
-            "FRESHET_EHELD");
+    problem(&world, taken(&world, "GET", BILL AT_ONCE), 403, "FRESHET_EHELD");
     assert_false(view(&world, &generation));
     assert_int_equal(world.note, FSH_NOTE_SIGNED_OUT);
-    problem(&world, taken(&world, "GET", BILL "/token"), 403, "FRESHET_EHELD");
+    refuse(&world, 403, "FRESHET_EHELD");
     assert_int_equal(caller.status, FRESHET_EHELD);
     close_world(&world);
 }
@@ -491,7 +524,7 @@ static void what_makes_no_sense_is_not_taken(void **state)
         uint64_t generation;
 
         open_world(&world, false);
-        problem(&world, taken(&world, "GET", BILL "/token"), 401, "FRESHET_EENDED");
+        refuse(&world, 401, "FRESHET_EENDED");
         begin(&world, &caller, FSH_CALL_ENSURE, 5000);
         answer(&world, taken(&world, "GET", BILL "/token"), 200, bodies[i]);
         assert_int_equal(caller.status, FRESHET_EBADBODY);
@@ -548,14 +581,14 @@ static void an_earlier_generation_takes_the_place_of_no_later_one(void **state)
     open_live(&world, false);
     pass(&world, HOUR - 500000);
     begin(&world, &caller, FSH_CALL_ENSURE, 5000);
-    token(&world, taken(&world, "GET", BILL "/token"), 4, 0, HOUR);
+    grant(&world, 4);
     assert_int_equal(caller.status, FRESHET_OK);
     assert_int_equal(world.session->token->generation, 5);
     /* With nothing usable in hand, there is no place to keep. */
     pass(&world, 500000);
     caller = (struct caller){0};
     begin(&world, &caller, FSH_CALL_ENSURE, 5000);
-    token(&world, taken(&world, "GET", BILL "/token"), 4, 0, HOUR);
+    grant(&world, 4);
     assert_int_equal(caller.status, FRESHET_OK);
     assert_int_equal(world.session->token->generation, 4);
     close_world(&world);
@@ -607,7 +640,7 @@ static void a_token_of_another_platform_is_not_taken(void **state)
         assert_false(view(&world, &generation));
         /* It was mended. */
         begin(&world, &caller, FSH_CALL_ENSURE, 5000);
-        token(&world, taken(&world, "GET", BILL "/token"), 5, 0, HOUR);
+        grant(&world, 5);
         assert_int_equal(caller.status, FRESHET_OK);
         close_world(&world);
     }
@@ -667,11 +700,11 @@ static void a_keeper_that_is_away_is_tried_again_within_the_deadline(void **stat
     open_world(&world, false);
     begin(&world, &caller, FSH_CALL_ENSURE, 20000);
     for (int i = 0; i < 5; i++) {
-        no_answer(&world, taken(&world, "GET", BILL "/token"), false);
+        vanish(&world, false);
         pass(&world, 1000);
     }
     assert_int_equal(caller.status, 1);
-    token(&world, taken(&world, "GET", BILL "/token"), 5, 0, HOUR);
+    grant(&world, 5);
     assert_int_equal(caller.status, FRESHET_OK);
     close_world(&world);
 }
@@ -686,7 +719,7 @@ static void without_a_keeper_callers_are_told_so_at_their_deadline(void **state)
     begin(&world, &caller, FSH_CALL_ENSURE, 3000);
     for (int i = 0; i < 3000; i += 50) {
         if (in_air(&world) > 0)
-            no_answer(&world, taken(&world, "GET", BILL "/token"), false);
+            vanish(&world, false);
         assert_int_equal(caller.status, 1);
         pass(&world, 50);
     }
@@ -706,7 +739,7 @@ static void a_usable_token_serves_on_without_a_keeper(void **state)
     pass(&world, HOUR - 300000);
     for (int i = 0; i < 260000; i += 1000) {
         if (in_air(&world) > 0)
-            no_answer(&world, taken(&world, "GET", BILL "/token"), false);
+            vanish(&world, false);
         begin(&world, &caller, FSH_CALL_ENSURE, 1000);
         assert_int_equal(caller.status, FRESHET_OK);
         pass(&world, 1000);
@@ -724,7 +757,7 @@ static void a_keeper_that_came_back_is_asked_without_the_generation_in_hand(void
     (void)state;
     open_live(&world, true);
     pass(&world, HOUR - 300000);
-    no_answer(&world, taken(&world, "GET", BILL "/token"), true);
+    vanish(&world, true);
     for (int i = 0; i < 310 && in_air(&world) == 0; i++)
         pass(&world, 100);
     request = taken(&world, "GET", BILL "/token");
@@ -744,21 +777,19 @@ static void ten_thousand_reports_are_one(void **state)
     (void)state;
     open_live(&world, false);
     for (int i = 0; i < 10000; i++)
-        fsh_engine_unauthorized(world.session, 5);
-    run(&world);
+        report(&world, 5);
     /* Until the keeper has judged it, the token is not for new callers. */
     begin(&world, &caller, FSH_CALL_ENSURE, 20000);
     assert_int_equal(caller.status, 1);
     assert_int_equal(world.sent, 2);
-    answer(&world, taken(&world, "POST", BILL "/unauthorized"), 204, "");
-    answer(&world, taken(&world, "GET", BILL "/token?min_valid_ms=0&timeout_ms=-1"), 304, "");
+    take_report(&world);
+    answer(&world, taken(&world, "GET", BILL AT_ONCE), 304, "");
     assert_int_equal(caller.status, FRESHET_OK);
-    fsh_engine_unauthorized(world.session, 5);
-    run(&world);
+    report(&world, 5);
     assert_int_equal(in_air(&world), 0);
     /* What its probe found out is looked at a little later. */
     pass(&world, 2000);
-    token(&world, taken(&world, "GET", BILL "/token?min_valid_ms=0&timeout_ms=-1"), 6, 0, HOUR);
+    token(&world, taken(&world, "GET", BILL AT_ONCE), 6, 0, HOUR);
     assert_int_equal(world.session->token->generation, 6);
     close_world(&world);
 }
@@ -771,10 +802,9 @@ static void a_token_that_is_judged_dead_is_gone(void **state)
 
     (void)state;
     open_live(&world, false);
-    fsh_engine_unauthorized(world.session, 5);
-    run(&world);
-    answer(&world, taken(&world, "POST", BILL "/unauthorized"), 204, "");
-    problem(&world, taken(&world, "GET", BILL "/token"), 401, "FRESHET_EENDED");
+    report(&world, 5);
+    take_report(&world);
+    refuse(&world, 401, "FRESHET_EENDED");
     assert_false(view(&world, &generation));
     assert_int_equal(world.note, FSH_NOTE_ENDED);
     begin(&world, &caller, FSH_CALL_ENSURE, 0);
@@ -788,8 +818,7 @@ static void a_401_of_an_old_generation_is_not_reported(void **state)
 
     (void)state;
     open_live(&world, false);
-    fsh_engine_unauthorized(world.session, 4);
-    run(&world);
+    report(&world, 4);
     assert_int_equal(world.sent, 1);
     close_world(&world);
 }
@@ -800,16 +829,14 @@ static void the_same_401_is_reported_again_after_the_pause_of_probes(void **stat
 
     (void)state;
     open_live(&world, false);
-    fsh_engine_unauthorized(world.session, 5);
-    run(&world);
-    answer(&world, taken(&world, "POST", BILL "/unauthorized"), 204, "");
-    answer(&world, taken(&world, "GET", BILL "/token"), 304, "");
+    report(&world, 5);
+    take_report(&world);
+    unchanged(&world);
     pass(&world, 2000);
-    answer(&world, taken(&world, "GET", BILL "/token"), 304, "");
+    unchanged(&world);
     pass(&world, 28000);
-    fsh_engine_unauthorized(world.session, 5);
-    run(&world);
-    answer(&world, taken(&world, "POST", BILL "/unauthorized"), 204, "");
+    report(&world, 5);
+    take_report(&world);
     close_world(&world);
 }
 
@@ -820,14 +847,13 @@ static void a_report_that_nobody_takes_is_kept_and_callers_go_on(void **state)
 
     (void)state;
     open_live(&world, false);
-    fsh_engine_unauthorized(world.session, 5);
-    run(&world);
+    report(&world, 5);
     no_answer(&world, taken(&world, "POST", BILL "/unauthorized"), false);
     begin(&world, &caller, FSH_CALL_ENSURE, 20000);
     assert_int_equal(caller.status, FRESHET_OK);
     pass(&world, 31000);
-    answer(&world, taken(&world, "POST", BILL "/unauthorized"), 204, "");
-    problem(&world, taken(&world, "GET", BILL "/token"), 401, "FRESHET_EENDED");
+    take_report(&world);
+    refuse(&world, 401, "FRESHET_EENDED");
     close_world(&world);
 }
 
@@ -842,7 +868,7 @@ static void a_session_that_closes_delivers_its_report(void **state)
     fsh_engine_session_close(world.session);
     run(&world);
     assert_false(fsh_engine_empty(world.engine));
-    answer(&world, taken(&world, "POST", BILL "/unauthorized"), 204, "");
+    take_report(&world);
     assert_true(fsh_engine_empty(world.engine));
     close_world(&world);
 }
@@ -858,7 +884,7 @@ static void who_signed_in_finds_the_token(void **state)
 
     (void)state;
     open_world(&world, false);
-    problem(&world, taken(&world, "GET", BILL "/token"), 401, "FRESHET_ESIGNEDOUT");
+    refuse(&world, 401, "FRESHET_ESIGNEDOUT");
     assert_int_equal(fsh_base_secret_copy("ann", 3, &caller.call.in.username), FRESHET_OK);
     assert_int_equal(fsh_base_secret_copy("pw", 2, &caller.call.in.password), FRESHET_OK);
     begin(&world, &caller, FSH_CALL_SIGN_IN, 20000);
@@ -868,7 +894,7 @@ static void who_signed_in_finds_the_token(void **state)
     assert_true(request->fresh_connection);
     answer(&world, request, 200, "{}");
     assert_int_equal(caller.status, 1);
-    token(&world, taken(&world, "GET", BILL "/token"), 1, 0, HOUR);
+    grant(&world, 1);
     assert_int_equal(caller.status, FRESHET_OK);
     assert_true(view(&world, &generation));
     close_world(&world);
@@ -945,7 +971,7 @@ static void commands_end_when_cancelled_late_or_closed(void **state)
 
     (void)state;
     open_world(&world, false);
-    problem(&world, taken(&world, "GET", BILL "/token"), 401, "FRESHET_ESIGNEDOUT");
+    refuse(&world, 401, "FRESHET_ESIGNEDOUT");
     begin(&world, &cancelled, FSH_CALL_MFA_SETTINGS_GET, 20000);
     fsh_engine_call_cancel(&cancelled.call);
     assert_int_equal(cancelled.status, FRESHET_ECANCELED);
