@@ -169,6 +169,14 @@ def exchange(connection, method, path, body=None, headers=None):
     return Answer(response.status, response.headers, response.read())
 
 
+def read_answer(stream):
+    """The next answer in a stream."""
+    line = stream.readline()
+    check(line.startswith(b"HTTP/1.1 "), f"no answer: {line!r}")
+    headers = http.client.parse_headers(stream)
+    return Answer(int(line[9:12]), headers, stream.read(int(headers["Content-Length"] or 0)))
+
+
 def request(path_of_socket, method, path, body=None, headers=None, timeout=PATIENCE):
     connection = UnixConnection(path_of_socket, timeout)
     try:
