@@ -209,11 +209,16 @@ void take_report(struct world *world)
 
 static void call_done(struct fsh_call *call)
 {
-    ((struct caller *)call->data)->status = call->status;
+    struct caller *caller = call->data;
+
+    caller->status = call->status;
+    caller->world->callers--;
 }
 
 void begin(struct world *world, struct caller *caller, enum fsh_call_kind kind, int64_t ms)
 {
+    world->callers++;
+    caller->world = world;
     caller->status = 1;
     caller->call.kind = kind;
     caller->call.session = world->session;
@@ -291,6 +296,7 @@ int world_begin(void **state)
 
 int world_end(void **state)
 {
+    assert_int_equal(((struct world *)*state)->callers, 0);
     close_world(*state);
     return 0;
 }

@@ -23,7 +23,7 @@ struct world {
     unsigned posts;
     struct fsh_request *in_air[IN_AIR];
     unsigned sent; /* in all */
-    unsigned closed;
+    unsigned callers; /* who wait */
     struct fsh_engine *engine;
     struct fsh_session *session;
     enum fsh_note_kind note; /* the last */
@@ -31,12 +31,14 @@ struct world {
 
 struct caller {
     struct fsh_call call;
+    struct world *world;
     int status; /* 1: it waits */
 };
 
 extern char keeper_socket[];
 
-/* Each case has a world of its own, which is closed at its end. */
+/* Each case has a world of its own, which is closed after it; its callers, which are on its stack,
+ * have been told by then. */
 int world_begin(void **state);
 int world_end(void **state);
 
