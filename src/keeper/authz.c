@@ -132,7 +132,7 @@ static void authorize_browser(struct fsh_keeper_request *request)
 
     if (!is_browsers(request))
         return;
-    status = fsh_browsers_find(browsers, request, FSH_BROWSER_LOOK, &browser, &error);
+    status = fsh_browsers_find(browsers, request, &browser, &error);
     if (status != FRESHET_OK) {
         answer_problem(request, status, &error);
         return;
@@ -279,8 +279,7 @@ static void report_browser(struct fsh_keeper_request *request)
 
     if (!is_browsers(request) || !take_generation(request, &generation))
         return;
-    status =
-        fsh_browsers_find(request->keeper->browsers, request, FSH_BROWSER_LOOK, &browser, &error);
+    status = fsh_browsers_find(request->keeper->browsers, request, &browser, &error);
     if (status != FRESHET_OK) {
         answer_problem(request, status, &error);
         return;

@@ -237,7 +237,7 @@ static struct fsh_browser *asker(struct fsh_keeper_request *request, struct part
 
     if (!fsh_browser_changes(request))
         return NULL;
-    status = fsh_browsers_find(browsers, request, FSH_BROWSER_LOOK, &browser, &error);
+    status = fsh_browsers_find(browsers, request, &browser, &error);
     if (status == FRESHET_OK) {
         *ret_parting = parting_new(request);
         if (*ret_parting)

@@ -110,12 +110,12 @@ static void tell_self(struct fsh_keeper_request *request, struct fsh_browser *br
 }
 
 /* The session of the cookie, or NULL: then the request was answered. */
-static struct fsh_browser *find(struct fsh_keeper_request *request, enum fsh_browser_use use)
+static struct fsh_browser *find(struct fsh_keeper_request *request)
 {
     struct fsh_browsers *browsers = request->keeper->browsers;
     struct freshet_error error = {0};
     struct fsh_browser *browser = NULL;
-    int status = fsh_browsers_find(browsers, request, use, &browser, &error);
+    int status = fsh_browsers_find(browsers, request, &browser, &error);
 
     if (status == FRESHET_OK)
         return browser;
@@ -142,7 +142,7 @@ static void look(struct fsh_keeper_request *request, struct fsh_browser *browser
 
 void fsh_browser_self(struct fsh_keeper_request *request)
 {
-    struct fsh_browser *browser = find(request, FSH_BROWSER_LOOK);
+    struct fsh_browser *browser = find(request);
 
     if (browser)
         look(request, browser);
@@ -266,8 +266,9 @@ void fsh_browser_choose_partner(struct fsh_keeper_request *request)
     if (!fsh_browser_changes(request))
         return;
     body = fsh_browser_body(request, "{s:o}", "partner", &partner);
-    browser = body ? find(request, FSH_BROWSER_USE) : NULL;
+    browser = body ? find(request) : NULL;
     if (browser) {
+        fsh_browsers_use(request->keeper->browsers, browser);
         status = read_choice(partner, browser, &text, &error);
         if (status == FRESHET_OK) {
             choose(request, browser, text);
@@ -306,7 +307,7 @@ static json_t *listed_json(const struct fsh_browser *browser, const struct fsh_b
 void fsh_browser_list(struct fsh_keeper_request *request)
 {
     struct fsh_browsers *browsers = request->keeper->browsers;
-    struct fsh_browser *asks = find(request, FSH_BROWSER_LOOK);
+    struct fsh_browser *asks = find(request);
     json_t *list;
 
     if (!asks)
