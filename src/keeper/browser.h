@@ -168,9 +168,6 @@ void fsh_browsers_sweep(struct fsh_browsers *browsers, int32_t now_s);
 void fsh_browser_audit(const char *event, const unsigned char hash[FSH_COOKIE_HASH],
                        const char *account, const struct fsh_client *client, const char *why);
 
-/* An answer of the browser API: about a person, so never kept by a cache. */
-struct fsh_page *fsh_browser_page(struct fsh_page *page);
-
 /* A problem that always says when to come again, where time helps: gateways and pages ask for it.
  */
 struct fsh_page *fsh_browser_problem(int status, const struct freshet_error *error);

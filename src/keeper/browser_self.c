@@ -102,11 +102,10 @@ static void tell_self(struct fsh_keeper_request *request, struct fsh_browser *br
     (void)freshness;
     /* Without a token there is still a session, as long as nobody says that it is over. */
     if (class == FRESHET_CLASS_OK || class == FRESHET_CLASS_RETRY || class == FRESHET_CLASS_UNKNOWN)
-        fsh_request_answer(request,
-                           fsh_browser_page(fsh_page_json(
-                               200, fsh_browser_self_json(request->keeper->browsers, browser))));
+        fsh_request_answer(
+            request, fsh_page_json(200, fsh_browser_self_json(request->keeper->browsers, browser)));
     else
-        fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, error)));
+        fsh_request_answer(request, fsh_browser_problem(status, error));
 }
 
 /* The session of the cookie, or NULL: then the request was answered. */
@@ -119,7 +118,7 @@ static struct fsh_browser *find(struct fsh_keeper_request *request)
 
     if (status == FRESHET_OK)
         return browser;
-    fsh_request_answer(request, browsers ? fsh_browser_page(fsh_browser_problem(status, &error))
+    fsh_request_answer(request, browsers ? fsh_browser_problem(status, &error)
                                          : fsh_page_http(404, "no [browser] is configured"));
     return NULL;
 }
@@ -210,9 +209,8 @@ static void chosen(void *data, int status, const struct freshet_freshness *fresh
         return;
     }
     if (request)
-        fsh_request_answer(request,
-                           fsh_browser_page(fsh_browser_problem(
-                               status == FRESHET_OK ? FRESHET_ESIGNEDOUT : status, error)));
+        fsh_request_answer(request, fsh_browser_problem(
+                                        status == FRESHET_OK ? FRESHET_ESIGNEDOUT : status, error));
     fsh_browser_unref(browser);
 }
 
@@ -273,7 +271,7 @@ void fsh_browser_choose_partner(struct fsh_keeper_request *request)
         if (status == FRESHET_OK) {
             choose(request, browser, text);
         } else {
-            fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, &error)));
+            fsh_request_answer(request, fsh_browser_problem(status, &error));
             fsh_browser_unref(browser);
         }
     }
@@ -323,7 +321,7 @@ void fsh_browser_list(struct fsh_keeper_request *request)
             list = NULL;
         }
     }
-    fsh_request_answer(request, fsh_browser_page(fsh_page_json(
-                                    200, list ? json_pack("{s:o}", "sessions", list) : NULL)));
+    fsh_request_answer(request,
+                       fsh_page_json(200, list ? json_pack("{s:o}", "sessions", list) : NULL));
     fsh_browser_unref(asks);
 }
