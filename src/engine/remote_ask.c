@@ -170,7 +170,19 @@ int fsh_remote_send_report(struct fsh_remote *remote, uint64_t generation)
 
 /* ---- what callers want ------------------------------------------------------------------- */
 
-/* False without memory, and for what is not UTF-8. */
+static bool is_text(const struct fsh_call_input *in)
+{
+    const struct fsh_secret *const secrets[] = {&in->username, &in->password, &in->code,
+                                                &in->new_password};
+
+    for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+        if (!fsh_profile_json_utf8(fsh_base_secret_reveal(secrets[i]), secrets[i]->len))
+            return false;
+    }
+    return fsh_profile_json_utf8(in->mfa_method, strlen(in->mfa_method));
+}
+
+/* This and the next two are false without memory. */
 static bool put_secret(json_t *body, const char *key, const struct fsh_secret *secret)
 {
     return fsh_base_secret_empty(secret) ||
@@ -212,11 +224,14 @@ static int write_body(struct fsh_remote_ask *ask, const struct fsh_call *call, i
 
     if (strcmp(forms[call->kind].method, "GET") == 0)
         return FRESHET_OK;
+    if (!is_text(&call->in)) {
+        fsh_remote_ask_free(ask);
+        return FRESHET_EINVAL;
+    }
     body = json_object();
     if (body && !fill_body(body, call, wait_ms)) {
         fsh_profile_json_done(body);
-        fsh_remote_ask_free(ask);
-        return FRESHET_EINVAL;
+        body = NULL;
     }
     return take_body(ask, body);
 }

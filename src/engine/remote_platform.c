@@ -19,6 +19,14 @@ static int add(struct fsh_origins *origins, const char *url, struct freshet_erro
                          url);
 }
 
+/* FRESHET_ECONFIG unless `url`, of ours, is among theirs. */
+static int find(const struct fsh_origins *theirs, const char *url, struct freshet_error *error)
+{
+    int status = fsh_engine_origins_check(theirs, url, error);
+
+    return status == FRESHET_OK || status == FRESHET_ENOMEM ? status : FRESHET_ECONFIG;
+}
+
 int fsh_remote_same_platform(const struct fsh_remote_keeper *expected,
                              const struct fsh_remote_platform *told, struct freshet_error *error)
 {
@@ -26,19 +34,22 @@ int fsh_remote_same_platform(const struct fsh_remote_keeper *expected,
     struct fsh_origins theirs = {0};
     int status = add(&theirs, told->url, error);
 
-    if (status == FRESHET_OK && fsh_engine_origins_check(&theirs, ours->url, NULL) != FRESHET_OK)
-        status = fsh_base_fail(error, FRESHET_ECONFIG,
-                               "the keeper at %.80s is of %.64s, not of %.64s; name its socket, or "
-                               "leave out the url",
-                               expected->socket, told->url, ours->url);
+    if (status == FRESHET_OK)
+        status = find(&theirs, ours->url, error);
+    if (status == FRESHET_ECONFIG)
+        (void)fsh_base_fail(error, FRESHET_ECONFIG,
+                            "the keeper at %.80s is of %.64s, not of %.64s; name its socket, or "
+                            "leave out the url",
+                            expected->socket, told->url, ours->url);
     for (size_t i = 0; status == FRESHET_OK && i < told->origins_count; i++)
         status = add(&theirs, told->origins[i], error);
     for (size_t i = 0; status == FRESHET_OK && i < ours->origins_count; i++) {
-        if (fsh_engine_origins_check(&theirs, ours->origins[i], NULL) != FRESHET_OK)
-            status = fsh_base_fail(error, FRESHET_ECONFIG,
-                                   "the platform of the keeper at %.80s is no longer at %.64s; "
-                                   "open it anew",
-                                   expected->socket, ours->origins[i]);
+        status = find(&theirs, ours->origins[i], error);
+        if (status == FRESHET_ECONFIG)
+            (void)fsh_base_fail(error, FRESHET_ECONFIG,
+                                "the platform of the keeper at %.80s is no longer at %.64s; "
+                                "open it anew",
+                                expected->socket, ours->origins[i]);
     }
     fsh_engine_origins_done(&theirs);
     return status;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The headers of a session's next request, or the token that they are made of: what nearly all
- * requests ask for. With a usable token
- * the answer is there at once, and mostly the very page that answered before. */
+ * requests ask for. With a usable token the answer is there at once, and mostly the very page that
+ * answered before. */
 
 #include "keeper/control.h"
 #include "keeper/metrics.h"

@@ -25,39 +25,12 @@ static void add(struct builder *builder, const char *field, json_t *value)
         builder->status = FRESHET_ENOMEM;
 }
 
-/* The length of the UTF-8 sequence at `text` (RFC 3629, section 4), 0 when it is none. */
-static size_t sequence(const unsigned char *text, size_t len)
-{
-    unsigned char lead = text[0];
-    size_t more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-    unsigned char least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-    unsigned char most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-
-    if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4 || more >= len)
-        return 0;
-    for (size_t i = 1; i <= more; i++) {
-        if (text[i] < (i == 1 ? least : 0x80) || text[i] > (i == 1 ? most : 0xbf))
-            return 0;
-    }
-    return more + 1;
-}
-
-/* jansson refuses what is not UTF-8 too, but in the same way as it says that memory ran out. */
-static bool utf8(const char *text, size_t len)
-{
-    size_t step = 1;
-
-    for (size_t i = 0; i < len && step > 0; i += step)
-        step = sequence((const unsigned char *)text + i, len - i);
-    return step > 0;
-}
-
 static void add_text(struct builder *builder, const char *field, const char *text, size_t len,
                      size_t most)
 {
     if (builder->status != FRESHET_OK)
         return;
-    if (len == 0 || len > most || memchr(text, '\0', len) || !utf8(text, len)) {
+    if (len == 0 || len > most || memchr(text, '\0', len) || !fsh_profile_json_utf8(text, len)) {
         builder->status = FRESHET_EINVAL;
         return;
     }

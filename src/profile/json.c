@@ -103,3 +103,29 @@ int fsh_profile_json_dump(const json_t *json, struct fsh_secret *ret_text)
     fsh_base_secret_adopt(ret_text, text, len);
     return FRESHET_OK;
 }
+
+/* The length of the UTF-8 sequence at `text` (RFC 3629, section 4), 0 when it is none. */
+static size_t sequence(const unsigned char *text, size_t len)
+{
+    unsigned char lead = text[0];
+    size_t more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+    unsigned char least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    unsigned char most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+
+    if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4 || more >= len)
+        return 0;
+    for (size_t i = 1; i <= more; i++) {
+        if (text[i] < (i == 1 ? least : 0x80) || text[i] > (i == 1 ? most : 0xbf))
+            return 0;
+    }
+    return more + 1;
+}
+
+bool fsh_profile_json_utf8(const char *text, size_t len)
+{
+    size_t step = 1;
+
+    for (size_t i = 0; i < len && step > 0; i += step)
+        step = sequence((const unsigned char *)text + i, len - i);
+    return step > 0;
+}

@@ -5,6 +5,7 @@
 #include "base/secret.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /* JSON whose strings may be secrets. */
 
@@ -17,5 +18,9 @@ void fsh_profile_json_done(json_t *json);
 
 /* Writes it compactly. FRESHET_ENOMEM. */
 int fsh_profile_json_dump(const json_t *json, struct fsh_secret *ret_text);
+
+/* Whether a text is UTF-8 (RFC 3629). jansson refuses what is not, but in the same way as it says
+ * that memory ran out. */
+bool fsh_profile_json_utf8(const char *text, size_t len);
 
 #endif

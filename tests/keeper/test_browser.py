@@ -189,14 +189,17 @@ def strangers_need_grants(lab):
         equal(gateway("GET", "/authz", Cookie=cookie), 200)
         for name, read, report in (("granted", 200, 403), ("reported", 200, 204), ("other", 403, 403),
                                    ("nothing", 403, 403)):
-            equal(gateway("GET", "/authz", X_Freshet_Service=name), read, name)
-            equal(gateway("POST", "/authz/unauthorized", X_Freshet_Service=name,
-                          X_Freshet_Generation="999"), report, name)
-        # A client's header, copied by its gateway, makes no service of a browser, granted or not.
+            equal(gateway("GET", f"/authz/service/{name}"), read, name)
+            equal(gateway("POST", f"/authz/service/{name}/unauthorized", X_Freshet_Generation="999"),
+                  report, name)
+        # A client's header, copied by its gateway, names no service, granted or not, whatever its cookie.
         for name in ("granted", "other"):
-            equal(gateway("GET", "/authz", Cookie=cookie, X_Freshet_Service=name), 400)
+            for sent in (cookie, "a=b"):
+                equal(gateway("GET", "/authz", Cookie=sent, X_Freshet_Service=name), 400)
         check("authz-ambiguous" in keeper.log(), keeper.log())
-        equal(gateway("GET", "/authz", Cookie="a=b", X_Freshet_Service="granted"), 200)
+        # Nor does it or a cookie change which service the gateway's path names.
+        equal(gateway("GET", "/authz/service/granted", Cookie=cookie, X_Freshet_Service="other"), 200)
+        equal(gateway("GET", "/authz/service/other", Cookie=cookie, X_Freshet_Service="granted"), 403)
 
 
 def the_audit_log_tells_no_secret(lab):
