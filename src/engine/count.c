@@ -142,6 +142,7 @@ void fsh_engine_count_session(struct fsh_active *active)
 
     fsh_engine_meter_session(&session->engine->meter, mark_of(session), mark);
     atomic_store_explicit(&session->metered, mark, memory_order_relaxed);
+    atomic_store_explicit(&session->refused, core->record.refusals > 0, memory_order_relaxed);
 }
 
 void fsh_engine_count_end(struct fsh_session *session)

@@ -232,6 +232,7 @@ struct fsh_session {
     bool keyed : 1;       /* a session key stands before the name, until the engine's end of it */
     atomic_bool closed;   /* the owner's mark */
     atomic_uchar metered; /* what it counts as: fsh_engine_meter_mark */
+    atomic_bool refused;  /* its last sign-in was, in whatever process */
     uint32_t number;
     atomic_uint references;
     struct fsh_counters counters;

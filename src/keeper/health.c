@@ -11,7 +11,8 @@
 
 /* ---- ready ------------------------------------------------------------------------------- */
 
-/* Whether it is known how a service is: what its first refresh or sign-in brought. */
+/* Whether it is known how a service is: what its first refresh or sign-in brought. One that was
+ * refused before a restart is not tried again for up to a quarter of an hour. */
 static bool tried(const struct fsh_entry *entry)
 {
     struct fsh_glance glance;
@@ -19,7 +20,7 @@ static bool tried(const struct fsh_entry *entry)
     if (!entry->session)
         return true;
     fsh_lib_glance(entry->session, &glance);
-    if (glance.usable || glance.challenged || glance.failures > 0)
+    if (glance.usable || glance.challenged || glance.refused || glance.failures > 0)
         return true;
     return glance.state != FSH_METER_OPENING && glance.state != FSH_METER_NONE &&
            glance.state != FSH_METER_LIVE;

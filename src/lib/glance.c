@@ -21,6 +21,7 @@ void fsh_lib_glance(const struct freshet_session *session, struct fsh_glance *re
                                 &glance.state, &glance.challenged);
     if (fsh_engine_view(engine, &glance.generation, &token))
         glance.usable = fsh_clock_mono().ms < token.usable_until.ms;
+    glance.refused = atomic_load_explicit(&engine->refused, memory_order_relaxed);
     glance.failures = atomic_load_explicit(&engine->counters.failures, memory_order_relaxed);
     *ret_glance = glance;
 }

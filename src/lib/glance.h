@@ -16,6 +16,7 @@ struct fsh_glance {
     bool usable;         /* a token is in force and may be used now */
     uint64_t generation; /* of the token in force; 0: none is */
     uint32_t failures;   /* exchanges that granted nothing */
+    bool refused;        /* its last sign-in was refused, maybe in an earlier life of the process */
 };
 
 /* How a session is, without asking its engine. */

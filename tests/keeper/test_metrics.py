@@ -220,8 +220,12 @@ def ready_when_every_service_was_tried(lab):
         answer = wait_for(lambda: (now := keeper.get("/readyz")).status == 200 and now, "it is ready")
         equal(answer.json, {"status": "ready"})
         equal(keeper.status("slow")["sign_ins"], 1)
+        equal(keeper.status("refused")["failures"], 1)
+        keeper.settled("refused")
         keeper.restart()
+        # That it was refused is known, and that it is not tried again for a while.
         wait_for(lambda: keeper.get("/readyz").status == 200, "ready again")
+        equal(keeper.status("refused")["failures"], 0)
 
 
 def not_ready_without_a_store(lab):
