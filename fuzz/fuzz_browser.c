@@ -122,6 +122,8 @@ static void judge(const struct asked *asked)
         must(has(asked, true) && asked_field(asked, "Authorization"));
     else
         must(!asked_field(asked, "Authorization"));
+    if (is(asked, "GET", "/authz") || is(asked, "POST", "/authz/unauthorized"))
+        must(!header(asked, "X-Freshet-Service") || http == 400);
     if (is(asked, "GET", "/freshet/session") && http == 200)
         must(has(asked, true));
     if (is(asked, "POST", "/freshet/mfa") && http == 200)

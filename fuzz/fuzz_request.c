@@ -116,6 +116,8 @@ static void check_page(const struct input *input, const struct fsh_page *page)
     if (input->peer.uid == 2 && input->request.door == FSH_DOOR_CONTROL &&
         strncmp(input->request.path, "/v1/sessions/", 13) == 0)
         must(page->http >= 400);
+    if (input->peer.uid == 2 && strncmp(input->request.path, "/authz/service/", 15) == 0)
+        must(page->http >= 400);
 }
 
 static void answer(struct fsh_keeper_request *request, struct fsh_page *page)

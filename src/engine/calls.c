@@ -18,6 +18,14 @@ void fsh_engine_input_done(struct fsh_call_input *input)
     input->remember_device = false;
 }
 
+/* Whether time may make a new attempt succeed, without anybody's doing. */
+static bool time_helps(int status)
+{
+    enum freshet_class class = freshet_status_class(status);
+
+    return class == FRESHET_CLASS_RETRY || class == FRESHET_CLASS_UNKNOWN;
+}
+
 /* What a caller is told: the status's text, and behind it what the platform, the transport or the
  * store last said, where that explains the status. */
 static void explain(struct fsh_call *call, int status, int64_t retry_after_ms)
@@ -36,7 +44,7 @@ static void explain(struct fsh_call *call, int status, int64_t retry_after_ms)
     (void)fsh_base_fail(&call->error, status, "session %s: %s%s%s%s", session->name,
                         freshet_status_text(status), detail[0] ? " (" : "", detail,
                         detail[0] ? ")" : "");
-    call->error.retry_after_ms = retry_after_ms;
+    call->error.retry_after_ms = time_helps(status) ? retry_after_ms : -1;
     if (!active || !platform)
         return;
     call->error.http_status = active->failed_http;

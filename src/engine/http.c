@@ -41,6 +41,7 @@ struct transfer {
     size_t body_len;
     size_t body_room;
     bool too_big;
+    bool no_memory;
     bool sent; /* the connection stands, and the request is about to leave */
     bool refused_address;
     char retry_after[64];
@@ -83,7 +84,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *data)
         transfer->too_big = true;
         return 0;
     }
-    if (!grow(transfer, transfer->body_len + len))
+    transfer->no_memory = !grow(transfer, transfer->body_len + len);
+    if (transfer->no_memory)
         return 0;
     memcpy(transfer->body + transfer->body_len, bytes, len);
     transfer->body_len += len;
@@ -393,6 +395,43 @@ void fsh_http_wait(struct fsh_http *http, int fd, int ms)
 void fsh_http_wakeup(struct fsh_http *http)
 {
     (void)eventfd_write(http->wakeup, 1);
+}
+
+/* ---- one exchange, awaited --------------------------------------------------------------- */
+
+static int conclude(struct transfer *transfer, CURLcode code, long *ret_http,
+                    struct fsh_secret *ret_body, struct freshet_error *error)
+{
+    if (code == CURLE_OK &&
+        fsh_base_secret_copy(transfer->body, transfer->body_len, ret_body) != FRESHET_OK)
+        code = CURLE_OUT_OF_MEMORY;
+    if (code == CURLE_OUT_OF_MEMORY || transfer->no_memory)
+        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    if (code != CURLE_OK)
+        return fsh_base_fail(error, transfer->too_big ? FRESHET_EBADBODY : FRESHET_EUNAVAILABLE,
+                             "%s", failure_of(transfer, code));
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, ret_http);
+    return FRESHET_OK;
+}
+
+int fsh_http_get(const struct fsh_http_options *options, const char *path, int64_t timeout_ms,
+                 long *ret_http, struct fsh_secret *ret_body, struct freshet_error *error)
+{
+    struct fsh_request request = {.kind = FSH_EXCHANGE_KINDS, /* none of a platform's */
+                                  .message = {.method = "GET", .path = path},
+                                  .timeout_ms = timeout_ms};
+    struct transfer *transfer;
+    struct fsh_http *http = NULL;
+    int status = fsh_http_new(options, &http, error);
+
+    if (!http)
+        return status;
+    transfer = ready(http) ? transfer_new(http, &request) : NULL;
+    status = !transfer
+                 ? fsh_base_fail(error, FRESHET_ENOMEM, NULL)
+                 : conclude(transfer, curl_easy_perform(transfer->easy), ret_http, ret_body, error);
+    fsh_http_free(http);
+    return status;
 }
 
 /* ---- the whole --------------------------------------------------------------------------- */

@@ -22,6 +22,12 @@ int fsh_http_new(const struct fsh_http_options *options, struct fsh_http **ret_h
                  struct freshet_error *error);
 void fsh_http_free(struct fsh_http *http);
 
+/* GETs a path on the calling thread, which waits, and needs no transport: for what is asked before
+ * there is an engine. FRESHET_OK with any complete answer, whatever its HTTP status;
+ * FRESHET_EUNAVAILABLE, FRESHET_EBADBODY (too large), FRESHET_ENOMEM, FRESHET_ELIMIT. */
+int fsh_http_get(const struct fsh_http_options *options, const char *path, int64_t timeout_ms,
+                 long *ret_http, struct fsh_secret *ret_body, struct freshet_error *error);
+
 /* For struct fsh_io. */
 int fsh_http_send(struct fsh_http *http, struct fsh_request *request);
 void fsh_http_cancel(struct fsh_http *http, struct fsh_request *request);

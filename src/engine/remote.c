@@ -187,6 +187,7 @@ static void set_timer(struct fsh_remote *remote)
 
     if (!remote->fetch && !remote->report)
         at = fsh_mono_min(remote->next_at, remote->look_at);
+    at = fsh_mono_min(at, remote->report_at);
     if (at.ms != FSH_NEVER.ms)
         at = fsh_mono_max(at, remote->retry_at);
     if (unsent(remote))
@@ -196,11 +197,24 @@ static void set_timer(struct fsh_remote *remote)
     fsh_base_heap_set(&session->engine->timers, &session->timer, at);
 }
 
+/* What was answered 401 again soon after the keeper had heard of it, which asks the platform no
+ * more often. Nobody waits for the judgement, and who has another token by now has no complaint. */
+static void report_again(struct fsh_remote *remote)
+{
+    const struct fsh_token *token = remote->session->token;
+
+    remote->report_at = FSH_NEVER;
+    if (token && token->generation == remote->delivered)
+        remote->undelivered = remote->delivered;
+}
+
 /* Starts what is due. A report goes before any fetch, which then tells what became of it. */
 void fsh_remote_advance(struct fsh_remote *remote)
 {
     struct fsh_mono now = now_of(remote).mono;
 
+    if (now.ms >= remote->report_at.ms)
+        report_again(remote);
     if (!remote->session->closing && now.ms >= remote->retry_at.ms) {
         if (remote->undelivered && !remote->report &&
             fsh_remote_send_report(remote, remote->undelivered) != FRESHET_OK)
@@ -233,10 +247,13 @@ static void heed_report(struct fsh_remote *remote)
                  (remote->report && remote->report->generation == generation);
 
     /* What became of the report is being asked, or will be: until then nobody gets that token. */
-    bool pending = (remote->fetch && remote->fetch->judged) || remote->look_at.ms != FSH_NEVER.ms;
+    bool judging = remote->fetch && remote->fetch->judged;
+    bool pending = judging || remote->look_at.ms != FSH_NEVER.ms;
 
     if (generation == 0)
         return;
+    if (again && !judging)
+        remote->report_at = fsh_mono_add(remote->delivered_at, FSH_PROBE_PAUSE_MS);
     if (!token || token->generation != generation || (again && !pending)) {
         fsh_remote_clear_report(remote, generation);
         return;
@@ -248,6 +265,14 @@ static void heed_report(struct fsh_remote *remote)
         fsh_remote_clear_report(remote, generation);
 }
 
+/* Something newer is wanted; who asked for it in vain waits out the pause. */
+static void wish(struct fsh_remote *remote, struct fsh_mono now)
+{
+    struct fsh_mono at = remote->stale == 0 ? now : fsh_mono_max(now, remote->again_at);
+
+    remote->next_at = fsh_mono_min(remote->next_at, at);
+}
+
 static void heed_poke(struct fsh_remote *remote)
 {
     struct fsh_session *session = remote->session;
@@ -255,8 +280,8 @@ static void heed_poke(struct fsh_remote *remote)
     if (atomic_load(&session->poked) != FSH_POKE_SAID)
         return;
     atomic_store(&session->poked, FSH_POKE_HEEDED);
-    if (remote->stale == 0 && !remote->fetch)
-        remote->next_at = now_of(remote).mono;
+    if (!remote->fetch)
+        wish(remote, now_of(remote).mono);
 }
 
 void fsh_remote_heed(struct fsh_remote *remote)
@@ -295,8 +320,7 @@ static void ask(struct fsh_remote *remote, struct fsh_call *call)
         atomic_fetch_add_explicit(&remote->session->counters.waited, 1, memory_order_relaxed);
         return;
     }
-    if (remote->stale == 0)
-        remote->next_at = fsh_mono_min(remote->next_at, now);
+    wish(remote, now);
     if (fsh_remote_usable(remote, now))
         fsh_remote_succeed(call);
     else
@@ -360,6 +384,7 @@ struct fsh_remote *fsh_remote_new(struct fsh_session *session)
     LIST_INIT(&remote->asks);
     remote->next_at = FSH_NEVER;
     remote->look_at = FSH_NEVER;
+    remote->report_at = FSH_NEVER;
     remote->retry_at = (struct fsh_mono){INT64_MIN};
     remote->problem.retry_after_ms = -1;
     return remote;

@@ -56,11 +56,13 @@ struct fsh_remote {
     struct fsh_mono next_at;  /* of the next fetch in the background */
     struct fsh_mono look_at;  /* of the next look at what the keeper has at hand */
     struct fsh_mono retry_at; /* nothing is asked before */
+    struct fsh_mono again_at; /* while `stale`: nothing newer is wanted before */
     uint32_t away;            /* how often in a row the keeper did not answer */
     uint32_t stale;           /* ... had nothing newer, when something newer was wanted */
     uint64_t undelivered;     /* generation of a report that the keeper has yet to get; 0: none */
     uint64_t delivered;       /* ... and of the last that it got */
     struct fsh_mono delivered_at;
+    struct fsh_mono report_at;  /* when it is told again, having come again too early; or NEVER */
     struct fsh_problem problem; /* why there is no token; its status is FRESHET_OK at first */
 };
 

@@ -95,18 +95,20 @@ static void withdraw(struct fsh_remote *remote)
     fsh_engine_note(remote->session, signed_out ? FSH_NOTE_SIGNED_OUT : FSH_NOTE_ENDED, status, 0);
 }
 
-/* Something newer was wanted, and is not to be had now. */
+/* Something newer was wanted, and is not to be had now. One that is refreshed only when used waits
+ * for its next use. */
 static void try_again_later(struct fsh_remote *remote, int64_t retry_after_ms)
 {
     struct fsh_now now = now_of(remote);
     int64_t pause = fsh_core_backoff_ms(++remote->stale, now.random);
 
-    if (!fsh_remote_usable(remote, now.mono)) {
-        fsh_engine_unheed(remote->session);
-        remote->next_at = FSH_NEVER;
+    remote->again_at = fsh_mono_add(now.mono, fsh_core_most(pause, retry_after_ms));
+    if (remote->session->policy->background && fsh_remote_usable(remote, now.mono)) {
+        remote->next_at = remote->again_at;
         return;
     }
-    remote->next_at = fsh_mono_add(now.mono, fsh_core_most(pause, retry_after_ms));
+    fsh_engine_unheed(remote->session);
+    remote->next_at = FSH_NEVER;
 }
 
 /* ---- answers ----------------------------------------------------------------------------- */
@@ -114,9 +116,8 @@ static void try_again_later(struct fsh_remote *remote, int64_t retry_after_ms)
 /* The keeper itself did not answer, or is about to go. */
 static bool away(const struct fsh_reply *reply, const struct fsh_problem *problem)
 {
-    return !reply->complete ||
-           (reply->http_status >= 300 && reply->http_status != 304 &&
-            (problem->status == FRESHET_ECLOSED || problem->status == FRESHET_ECANCELED));
+    return !reply->complete || (reply->http_status >= 300 && reply->http_status != 304 &&
+                                problem->status == FRESHET_ECLOSED);
 }
 
 static void note_away(struct fsh_remote *remote, const struct fsh_reply *reply)
@@ -167,20 +168,25 @@ static void tell_waiting(struct fsh_remote *remote, const struct fsh_remote_ask 
 {
     struct fsh_mono now = now_of(remote).mono;
     bool in_use = fsh_remote_usable(remote, now);
+    bool told = false;
     struct fsh_call *call = TAILQ_FIRST(&remote->waiting);
 
     while (call) {
         struct fsh_call *next = TAILQ_NEXT(call, in_list);
         bool asked = !ask->peek && call->min_valid_ms <= ask->min_valid_ms;
+        bool ok = fsh_remote_satisfied(remote, now, call->min_valid_ms) ||
+                  (in_use && (asked || ask->confirms));
+        bool no = !ok && refused && !in_use && covered(ask, call, now);
 
-        if (fsh_remote_satisfied(remote, now, call->min_valid_ms) ||
-            (in_use && (asked || ask->confirms)))
+        if (ok)
             fsh_remote_succeed(call);
-        else if (refused && !in_use && covered(ask, call, now))
+        else if (no)
             fsh_remote_refuse(call, &remote->problem);
+        told = told || ok || no;
         call = next;
     }
-    if (!TAILQ_EMPTY(&remote->waiting) && !ask->peek)
+    /* When it did for nobody, the next would not either. */
+    if (!told && !TAILQ_EMPTY(&remote->waiting) && !ask->peek)
         remote->retry_at = fsh_mono_add(now, 2 * (int64_t)RETRY_FIRST_MS);
 }
 
@@ -234,8 +240,7 @@ static void not_signed_in(const struct fsh_remote *remote, struct fsh_problem *p
 static void not_ours(struct fsh_remote *remote, const char *why)
 {
     remote->problem = (struct fsh_problem){.status = FRESHET_ECONFIG, .retry_after_ms = -1};
-    (void)snprintf(remote->problem.detail, sizeof(remote->problem.detail), "session %s: %s",
-                   remote->session->name, why);
+    (void)snprintf(remote->problem.detail, sizeof(remote->problem.detail), "%s", why);
     withdraw(remote);
     while (!TAILQ_EMPTY(&remote->granted))
         fsh_remote_refuse(TAILQ_FIRST(&remote->granted), &remote->problem);
@@ -347,7 +352,9 @@ static void report_answered(struct fsh_remote *remote, const struct fsh_remote_a
     remote->delivered_at = now;
     if (reply->http_status >= 300)
         fsh_engine_note(remote->session, FSH_NOTE_FAILED, problem->status, 0);
-    /* One that is in the air may have been answered before. */
+    /* One that is in the air may have been answered before; what it wanted is wanted still. */
+    if (remote->fetch && !remote->fetch->peek)
+        remote->next_at = fsh_mono_min(remote->next_at, now);
     fsh_remote_ask_cancel(remote->fetch);
     remote->look_at = now;
 }
@@ -376,6 +383,16 @@ static bool brings_token(enum fsh_call_kind kind)
     return kind == FSH_CALL_SIGN_IN || kind == FSH_CALL_MFA || kind == FSH_CALL_NEW_PASSWORD;
 }
 
+static void signed_out(struct fsh_remote *remote, const struct fsh_call *call)
+{
+    fsh_remote_ask_cancel(remote->fetch);
+    remote->problem = (struct fsh_problem){
+        .status = call->in.hold ? FRESHET_EHELD : FRESHET_ESIGNEDOUT,
+        .retry_after_ms = -1,
+    };
+    withdraw(remote);
+}
+
 static void command_done(struct fsh_remote *remote, struct fsh_call *call,
                          const struct fsh_reply *reply)
 {
@@ -393,14 +410,8 @@ static void command_done(struct fsh_remote *remote, struct fsh_call *call,
         fsh_remote_ask_cancel(remote->fetch);
         return;
     }
-    if (call->kind == FSH_CALL_SIGN_OUT) {
-        fsh_remote_ask_cancel(remote->fetch);
-        remote->problem = (struct fsh_problem){
-            .status = call->in.hold ? FRESHET_EHELD : FRESHET_ESIGNEDOUT,
-            .retry_after_ms = -1,
-        };
-        withdraw(remote);
-    }
+    if (call->kind == FSH_CALL_SIGN_OUT)
+        signed_out(remote, call);
     fsh_remote_succeed(call);
 }
 
@@ -444,6 +455,9 @@ static void command_answered(struct fsh_remote *remote, struct fsh_call *call,
     remote->away = 0;
     if (told_nobody_signed_in(remote, call, problem))
         return;
+    /* It counts at once, as it does without a keeper; its store is still to hear of it. */
+    if (call->kind == FSH_CALL_SIGN_OUT && problem->status == FRESHET_ESTORE)
+        signed_out(remote, call);
     if (reply->http_status >= 300)
         fsh_remote_refuse(call, problem);
     else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Forward auth: a gateway asks about each request that it does not know the answer to. A cookie, or
- * the name of a service, comes in; the headers of the request to the platform go out. */
+ * a service named by the path, comes in; the headers of the request to the platform go out. */
 
 #include "keeper/browser.h"
 #include "keeper/csrf.h"
@@ -14,7 +14,6 @@
 #include "lib/internal.h"
 
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,7 +22,7 @@
 static void answer_problem(struct fsh_keeper_request *request, int status,
                            const struct freshet_error *error)
 {
-    fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, error)));
+    fsh_request_answer(request, fsh_browser_problem(status, error));
 }
 
 static struct fsh_page *number_header(struct fsh_page *page, const char *name, uint64_t number)
@@ -58,24 +57,22 @@ static struct fsh_page *times(struct fsh_page *page, struct fsh_metrics *metrics
 struct subject {
     struct freshet_session *session;
     const char *id;      /* public */
-    const char *partner; /* the session's own choice, or NULL */
+    const char *partner; /* of the request; NULL: the session's default, or its only one */
 };
 
 static void answer_headers(struct fsh_keeper_request *request, const struct subject *subject)
 {
-    const char *asked = fsh_request_header(request, "X-Freshet-Partner");
     const struct freshet_headers *headers = NULL;
     struct freshet_error error = {0};
     struct fsh_page *page;
     /* There is no falling back (rule 4): an empty choice is one, of nothing that is allowed. */
-    int status =
-        freshet_headers_get(subject->session, asked ? asked : subject->partner, &headers, &error);
+    int status = freshet_headers_get(subject->session, subject->partner, &headers, &error);
 
     if (status != FRESHET_OK) {
         answer_problem(request, status, &error);
         return;
     }
-    page = fsh_browser_page(fsh_page_new(200, NULL, NULL, 0));
+    page = fsh_page_new(200, NULL, NULL, 0);
     for (size_t i = 0; i < headers->count; i++)
         page = fsh_page_header(page, headers->list[i].name, headers->list[i].value);
     page = fsh_page_header(page, "X-Freshet-Session", subject->id);
@@ -91,6 +88,7 @@ static void browser_then(struct fsh_keeper_request *request, struct fsh_browser 
                          int status, const struct freshet_freshness *freshness,
                          const struct freshet_error *error)
 {
+    const char *asked = fsh_request_header(request, "X-Freshet-Partner");
     char id[FSH_COOKIE_SHORT];
 
     (void)freshness;
@@ -102,7 +100,27 @@ static void browser_then(struct fsh_keeper_request *request, struct fsh_browser 
     }
     browser->dead = false;
     fsh_cookie_short(browser->hash, id);
-    answer_headers(request, &(struct subject){browser->session, id, browser->partner});
+    answer_headers(request,
+                   &(struct subject){browser->session, id, asked ? asked : browser->partner});
+}
+
+/* A service is named in the path, which a gateway's client does not reach. A name in a header is a
+ * client's, or one of a gateway that was set up as they once were: nobody can say whose wish it is,
+ * and so it is not guessed. False: it is answered. */
+static bool is_browsers(struct fsh_keeper_request *request)
+{
+    const char *service = fsh_request_header(request, "X-Freshet-Service");
+
+    if (!service)
+        return true;
+    fsh_log(FSH_LOG_WARNING, "authz-ambiguous", "service", service,
+            FSH_LOG_NUMBER("uid", request->peer->uid), NULL);
+    fsh_request_answer(
+        request,
+        fsh_page_fail(FRESHET_EINVAL,
+                      "no service is chosen by X-Freshet-Service: ask /authz/service/NAME, "
+                      "and clear the header for browsers"));
+    return false;
 }
 
 static void authorize_browser(struct fsh_keeper_request *request)
@@ -110,15 +128,17 @@ static void authorize_browser(struct fsh_keeper_request *request)
     struct fsh_browsers *browsers = request->keeper->browsers;
     struct freshet_error error = {0};
     struct fsh_browser *browser = NULL;
-    int status = fsh_browsers_find(browsers, request, FSH_BROWSER_LOOK, &browser, &error);
+    int status;
 
+    if (!is_browsers(request))
+        return;
+    status = fsh_browsers_find(browsers, request, &browser, &error);
     if (status != FRESHET_OK) {
         answer_problem(request, status, &error);
         return;
     }
     if (!fsh_csrf_forwarded(request, browsers->origin)) {
-        fsh_request_answer(request, fsh_browser_page(fsh_page_http(
-                                        403, "not from a page of the configured origin")));
+        fsh_request_answer(request, fsh_page_http(403, "not from a page of the configured origin"));
         fsh_browser_unref(browser);
         return;
     }
@@ -140,13 +160,19 @@ struct service_wait {
     struct freshet_operation *operation;
 };
 
-/* The service that the request names, if the peer has the verb on it. Else NULL, and the request is
+/* The partner is named in the path, too: who sends a header to a gateway chooses none (rule 4). */
+static void answer_service(struct fsh_keeper_request *request, struct freshet_session *session)
+{
+    answer_headers(request,
+                   &(struct subject){session, freshet_session_name(session), request->segments[1]});
+}
+
+/* The service that the path names, if the peer has the verb on it. Else NULL, and the request is
  * answered: whether there is one of that name is told only to those who may do something with it.
  */
-static struct fsh_entry *find_service(struct fsh_keeper_request *request, const char *name,
-                                      enum fsh_verb verb)
+static struct fsh_entry *find_service(struct fsh_keeper_request *request, enum fsh_verb verb)
 {
-    struct fsh_entry *entry = fsh_registry_find(request->keeper->registry, name);
+    struct fsh_entry *entry = fsh_registry_find(request->keeper->registry, request->segments[0]);
     unsigned verbs = fsh_grants_verbs(entry ? entry->grants : NULL, request->peer);
 
     if (entry && entry->session && (verbs & (unsigned)verb) != 0)
@@ -169,8 +195,7 @@ static void service_done(void *data, int status, const struct freshet_freshness 
         if (!(fsh_grants_verbs(wait->entry->grants, request->peer) & FSH_VERB_READ))
             answer_problem(request, FRESHET_EACCESS, NULL);
         else if (status == FRESHET_OK && session)
-            answer_headers(request,
-                           &(struct subject){session, freshet_session_name(session), NULL});
+            answer_service(request, session);
         else
             answer_problem(request, status == FRESHET_OK ? FRESHET_ECLOSED : status, error);
     }
@@ -186,9 +211,9 @@ static void service_gone(struct fsh_keeper_request *request)
     freshet_operation_cancel(wait->operation);
 }
 
-static void authorize_service(struct fsh_keeper_request *request, const char *name)
+static void authorize_service(struct fsh_keeper_request *request)
 {
-    struct fsh_entry *entry = find_service(request, name, FSH_VERB_READ);
+    struct fsh_entry *entry = find_service(request, FSH_VERB_READ);
     struct freshet_error error = {0};
     struct service_wait *wait;
     int status;
@@ -196,7 +221,7 @@ static void authorize_service(struct fsh_keeper_request *request, const char *na
     if (!entry)
         return;
     if (fsh_lib_at_hand(entry->session, NULL, NULL)) {
-        answer_headers(request, &(struct subject){entry->session, name, NULL});
+        answer_service(request, entry->session);
         return;
     }
     wait = calloc(1, sizeof(*wait));
@@ -217,44 +242,6 @@ static void authorize_service(struct fsh_keeper_request *request, const char *na
 
 /* ---- requests ---------------------------------------------------------------------------- */
 
-/* The service that the request names, or NULL for none. With the cookie of a browser, or named
- * twice, it is what a gateway does that copies its client's headers: nobody can say whose wish it
- * is. False: it is answered. */
-static bool read_service(struct fsh_keeper_request *request, const char **ret_service)
-{
-    const struct fsh_browsers *browsers = request->keeper->browsers;
-    bool several = false;
-    const char *service = request->source->header(request, "X-Freshet-Service", &several);
-    struct fsh_cookie cookie;
-    bool both =
-        service && browsers && fsh_browsers_cookie(browsers, request, &cookie) != FSH_COOKIE_NONE;
-
-    if (both)
-        sodium_memzero(&cookie, sizeof(cookie));
-    *ret_service = service;
-    if (!both && !several)
-        return true;
-    fsh_log(FSH_LOG_WARNING, "authz-ambiguous", "service", service,
-            FSH_LOG_NUMBER("uid", request->peer->uid), NULL);
-    fsh_request_answer(request, fsh_browser_page(fsh_page_fail(
-                                    FRESHET_EINVAL, "X-Freshet-Service twice, or with a session's "
-                                                    "cookie; have the gateway set one and clear "
-                                                    "the other")));
-    return false;
-}
-
-static void authorize(struct fsh_keeper_request *request)
-{
-    const char *service;
-
-    if (!read_service(request, &service))
-        return;
-    if (service)
-        authorize_service(request, service);
-    else
-        authorize_browser(request);
-}
-
 /* Digits alone, and no generation is 0. */
 static bool read_generation(const char *text, uint64_t *ret_generation)
 {
@@ -270,44 +257,53 @@ static bool read_generation(const char *text, uint64_t *ret_generation)
     return generation > 0;
 }
 
+/* The generation of the token that was answered with 401; false: it is answered. */
+static bool take_generation(struct fsh_keeper_request *request, uint64_t *ret_generation)
+{
+    if (read_generation(fsh_request_header(request, "X-Freshet-Generation"), ret_generation))
+        return true;
+    fsh_request_answer(request,
+                       fsh_page_fail(FRESHET_EINVAL, "X-Freshet-Generation is a number above 0"));
+    return false;
+}
+
 /* The gateway saw a 401: it need not prove that a page of ours meant the request, for it is not the
  * browser that asks. */
-static void unauthorized(struct fsh_keeper_request *request)
+static void report_browser(struct fsh_keeper_request *request)
 {
-    const char *service;
     struct fsh_browser *browser = NULL;
     struct freshet_error error = {0};
-    struct fsh_entry *entry;
     uint64_t generation;
     int status;
 
-    if (!read_service(request, &service))
+    if (!is_browsers(request) || !take_generation(request, &generation))
         return;
-    if (!read_generation(fsh_request_header(request, "X-Freshet-Generation"), &generation)) {
-        fsh_request_answer(
-            request, fsh_page_fail(FRESHET_EINVAL, "X-Freshet-Generation is a number above 0"));
+    status = fsh_browsers_find(request->keeper->browsers, request, &browser, &error);
+    if (status != FRESHET_OK) {
+        answer_problem(request, status, &error);
         return;
     }
-    if (service) {
-        entry = find_service(request, service, FSH_VERB_REPORT);
-        if (!entry)
-            return;
-        (void)freshet_unauthorized(entry->session, generation);
-    } else {
-        status = fsh_browsers_find(request->keeper->browsers, request, FSH_BROWSER_LOOK, &browser,
-                                   &error);
-        if (status != FRESHET_OK) {
-            answer_problem(request, status, &error);
-            return;
-        }
-        (void)freshet_unauthorized(browser->session, generation);
-        fsh_browser_unref(browser);
-    }
+    (void)freshet_unauthorized(browser->session, generation);
+    fsh_browser_unref(browser);
+    fsh_request_answer(request, fsh_page_new(204, NULL, NULL, 0));
+}
+
+static void report_service(struct fsh_keeper_request *request)
+{
+    struct fsh_entry *entry = find_service(request, FSH_VERB_REPORT);
+    uint64_t generation;
+
+    if (!entry || !take_generation(request, &generation))
+        return;
+    (void)freshet_unauthorized(entry->session, generation);
     fsh_request_answer(request, fsh_page_new(204, NULL, NULL, 0));
 }
 
 const struct fsh_route fsh_authz_routes[] = {
-    {FSH_DOOR_BROWSER, "GET", "/authz", authorize},
-    {FSH_DOOR_BROWSER, "POST", "/authz/unauthorized", unauthorized},
+    {FSH_DOOR_BROWSER, "GET", "/authz", authorize_browser},
+    {FSH_DOOR_BROWSER, "POST", "/authz/unauthorized", report_browser},
+    {FSH_DOOR_BROWSER, "GET", "/authz/service/:name", authorize_service},
+    {FSH_DOOR_BROWSER, "GET", "/authz/service/:name/partner/:partner", authorize_service},
+    {FSH_DOOR_BROWSER, "POST", "/authz/service/:name/unauthorized", report_service},
     {0},
 };

@@ -12,7 +12,7 @@
 
 /* The inside of the server: server.c has the sockets, connection.c knows who is connected and for
  * how long, exchange.c makes requests and answers of what libmicrohttpd says and wants to hear,
- * stream.c answers that go on. */
+ * body.c has the bodies, stream.c answers that go on. */
 
 /* What a connection is at. */
 enum fsh_stage {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The headers of a session's next request, or the token that they are made of: what nearly all
- * requests ask for. With a usable token
- * the answer is there at once, and mostly the very page that answered before. */
+ * requests ask for. With a usable token the answer is there at once, and mostly the very page that
+ * answered before. */
 
 #include "keeper/control.h"
 #include "keeper/metrics.h"
@@ -82,34 +82,30 @@ static struct fsh_page *page_of(struct fsh_entry *entry, const char *partner,
     return page;
 }
 
-/* Answers with the token at hand. False: there is none that does. */
-static bool headers_now(struct fsh_keeper_request *request, struct fsh_entry *entry,
-                        const struct freshet_demand *demand)
+/* Answers with the token at hand. False: it has gone just now. */
+static bool answer_headers(struct fsh_keeper_request *request, struct fsh_entry *entry,
+                           const struct freshet_freshness *freshness)
 {
     const char *partner = fsh_request_argument(request, "partner");
-    struct freshet_freshness freshness = {0};
+    int64_t usable_ms = freshness->usable_ms;
     const struct freshet_headers *headers;
     struct freshet_error error;
     struct fsh_page *page;
-    int status;
+    int status = freshet_headers_get(entry->session, partner, &headers, &error);
 
-    if (!fsh_lib_at_hand(entry->session, demand, &freshness))
-        return false;
-    status = freshet_headers_get(entry->session, partner, &headers, &error);
-    /* It may have gone just now. */
     if (status == FRESHET_EUNAVAILABLE)
         return false;
     if (status != FRESHET_OK) {
         fsh_request_answer(request, fsh_page_problem(status, &error));
         return true;
     }
-    fsh_metrics_used(request->keeper->metrics, freshness.usable_ms);
-    if (headers->generation != freshness.generation)
-        freshness.usable_ms = 0; /* a newer one, whose time is not known yet */
+    fsh_metrics_used(request->keeper->metrics, usable_ms);
+    if (headers->generation != freshness->generation)
+        usable_ms = 0; /* a newer one, whose time is not known yet */
     if (is_known(request, headers->generation))
         page = not_modified(headers->generation);
     else
-        page = page_of(entry, partner, headers, freshness.usable_ms);
+        page = page_of(entry, partner, headers, usable_ms);
     freshet_headers_unref(headers);
     fsh_request_answer(request, page ? page : fsh_page_problem(FRESHET_ENOMEM, NULL));
     return true;
@@ -146,15 +142,14 @@ static struct fsh_page *render_token(const struct fsh_lib_token *token, json_t *
     return fsh_page_header(fsh_page_json(200, value), "ETag", etag);
 }
 
-static bool token_now(struct fsh_keeper_request *request, struct fsh_entry *entry,
-                      const struct freshet_demand *demand)
+static bool answer_token(struct fsh_keeper_request *request, struct fsh_entry *entry,
+                         const struct freshet_freshness *freshness)
 {
-    struct freshet_freshness freshness;
     struct fsh_lib_token token;
     struct fsh_page *page;
 
-    if (!fsh_lib_at_hand(entry->session, demand, &freshness) ||
-        fsh_lib_token_take(entry->session, &token, NULL) != FRESHET_OK)
+    (void)freshness;
+    if (fsh_lib_token_take(entry->session, &token, NULL) != FRESHET_OK)
         return false;
     page = is_known(request, token.generation)
                ? not_modified(token.generation)
@@ -167,14 +162,14 @@ static bool token_now(struct fsh_keeper_request *request, struct fsh_entry *entr
 /* ---- both -------------------------------------------------------------------------------- */
 
 typedef bool answer_fn(struct fsh_keeper_request *request, struct fsh_entry *entry,
-                       const struct freshet_demand *demand);
+                       const struct freshet_freshness *freshness);
 
+/* The engine has said that there is a token. It is not asked for once more: below the threshold
+ * that would wish for the next refresh. */
 static bool answer_after(struct fsh_ask *ask, int status, const struct freshet_error *error,
                          answer_fn *answer)
 {
-    const struct freshet_demand any = {0};
-
-    if (status == FRESHET_OK && answer(ask->request, ask->entry, &any))
+    if (status == FRESHET_OK && answer(ask->request, ask->entry, &ask->freshness))
         return false;
     /* It was there when the call ended, and has gone since. */
     fsh_request_answer(ask->request, status == FRESHET_OK
@@ -185,12 +180,12 @@ static bool answer_after(struct fsh_ask *ask, int status, const struct freshet_e
 
 static bool headers_later(struct fsh_ask *ask, int status, const struct freshet_error *error)
 {
-    return answer_after(ask, status, error, headers_now);
+    return answer_after(ask, status, error, answer_headers);
 }
 
 static bool token_later(struct fsh_ask *ask, int status, const struct freshet_error *error)
 {
-    return answer_after(ask, status, error, token_now);
+    return answer_after(ask, status, error, answer_token);
 }
 
 /* Answers at once, or when the flight has landed. */
@@ -198,13 +193,14 @@ static void answer_fresh(struct fsh_keeper_request *request, struct fsh_entry *e
                          answer_fn *now, fsh_ask_answer_fn *later)
 {
     struct freshet_demand demand = {0};
+    struct freshet_freshness freshness;
     struct freshet_error error;
     struct fsh_ask *ask;
 
     if (!fsh_control_number(request, "min_valid_ms", 0, INT64_MAX, &demand.min_valid_ms) ||
         !fsh_control_number(request, "timeout_ms", -1, FSH_CONTROL_TIMEOUT_MAX_MS,
                             &demand.timeout_ms) ||
-        now(request, entry, &demand))
+        (fsh_lib_at_hand(entry->session, &demand, &freshness) && now(request, entry, &freshness)))
         return;
     ask = fsh_ask_new(request, entry, later);
     if (!ask)
@@ -218,7 +214,7 @@ static void answer_fresh(struct fsh_keeper_request *request, struct fsh_entry *e
 
 static void headers(struct fsh_keeper_request *request, struct fsh_entry *entry)
 {
-    answer_fresh(request, entry, headers_now, headers_later);
+    answer_fresh(request, entry, answer_headers, headers_later);
 }
 
 void fsh_control_headers(struct fsh_keeper_request *request)
@@ -228,7 +224,7 @@ void fsh_control_headers(struct fsh_keeper_request *request)
 
 static void token(struct fsh_keeper_request *request, struct fsh_entry *entry)
 {
-    answer_fresh(request, entry, token_now, token_later);
+    answer_fresh(request, entry, answer_token, token_later);
 }
 
 void fsh_control_token(struct fsh_keeper_request *request)

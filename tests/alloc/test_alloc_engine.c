@@ -4,8 +4,7 @@
  * hanging, nothing spins, and with memory again the session works as ever. */
 
 #include "alloc.h"
-#include "core/random.h"
-#include "engine/engine.h"
+#include "ground.h"
 #include "store/memory/memory.h"
 #include "unit.h"
 
@@ -14,65 +13,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUESTS 8
-/* More posts at one moment are a loop without an end. */
-#define POSTS_MAX 200
-
 struct world {
-    struct fsh_mono mono;
-    uint64_t random;
-    struct fsh_post *first;
-    struct fsh_post **last;
-    struct fsh_request *requests[REQUESTS];
-    unsigned request_count;
+    struct ground ground;
     struct fsh_secret_store *secrets;
     struct fsh_token_cache *tokens;
-    struct fsh_engine *engine;
     struct fsh_session *session;
     bool silent;     /* the platform does not answer */
     unsigned in_air; /* calls that have not ended */
     int status;      /* of the last one that did */
 };
 
-/* ---- what the engine stands on --------------------------------------------------------------- */
-
-static struct fsh_now io_now(void *data)
-{
-    struct world *world = data;
-
-    return (struct fsh_now){
-        world->mono, {INT64_C(1800000000000) + world->mono.ms}, fsh_core_draw(&world->random)};
-}
-
-static void io_post(void *data, struct fsh_post *post)
-{
-    struct world *world = data;
-
-    post->next = NULL;
-    *world->last = post;
-    world->last = &post->next;
-}
-
-static int io_send(void *data, struct fsh_request *request)
-{
-    struct world *world = data;
-
-    assert_true(world->request_count < REQUESTS);
-    world->requests[world->request_count++] = request;
-    return FRESHET_OK;
-}
-
-static void io_cancel(void *data, struct fsh_request *request)
-{
-    struct world *world = data;
-    unsigned kept = 0;
-
-    for (unsigned i = 0; i < world->request_count; i++) {
-        if (world->requests[i] != request)
-            world->requests[kept++] = world->requests[i];
-    }
-    world->request_count = kept;
-}
+/* ---- the platform ---------------------------------------------------------------------------- */
 
 static int password(void *data, char *ret_password, size_t size)
 {
@@ -82,59 +33,22 @@ static int password(void *data, char *ret_password, size_t size)
     return FRESHET_OK;
 }
 
-static bool answer(struct world *world)
+static bool answer(void *data)
 {
     static const char grant[] = "{\"AccessToken\":\"a\",\"RefreshToken\":\"r\",\"ExpiresIn\":3600,"
                                 "\"DeviceKey\":\"dk\",\"DeviceGroupKey\":\"dgk\"}";
+    struct world *world = data;
+    struct fsh_request *request;
     struct fsh_reply reply = {.complete = true, .sent = true, .http_status = 200, .body = grant};
 
-    if (world->request_count == 0 || world->silent)
+    if (world->ground.request_count == 0 || world->silent)
         return false;
-    if (world->requests[0]->kind == FSH_EXCHANGE_TOTP_GET)
+    request = ground_take(&world->ground);
+    if (request->kind == FSH_EXCHANGE_TOTP_GET)
         reply.body = "{\"qr_uri\":\"otpauth://x\",\"qr_secret\":\"base32\"}";
     reply.body_len = strlen(reply.body);
-    {
-        struct fsh_request *request = world->requests[0];
-
-        io_cancel(world, request); /* off the list */
-        fsh_engine_answered(request, &reply);
-    }
+    fsh_engine_answered(request, &reply);
     return true;
-}
-
-/* Does what is to be done at this moment. */
-static void settle(struct world *world)
-{
-    unsigned posts = 0;
-
-    do {
-        while (world->first) {
-            struct fsh_post *post = world->first;
-
-            assert_true(posts++ < POSTS_MAX);
-            world->first = post->next;
-            if (!world->first)
-                world->last = &world->first;
-            post->run(post);
-        }
-        fsh_engine_run(world->engine);
-    } while (world->first || answer(world));
-}
-
-/* Lets time pass, from one thing that is due to the next. */
-static void pass(struct world *world, int64_t ms)
-{
-    struct fsh_mono end = fsh_mono_add(world->mono, ms);
-    unsigned rounds = 0;
-
-    settle(world);
-    while (fsh_engine_wake_at(world->engine).ms <= end.ms) {
-        assert_true(rounds++ < 5000);
-        world->mono = fsh_mono_max(world->mono, fsh_engine_wake_at(world->engine));
-        settle(world);
-    }
-    world->mono = end;
-    settle(world);
 }
 
 /* ---- a session and its callers --------------------------------------------------------------- */
@@ -158,17 +72,17 @@ static int call(struct world *world, enum fsh_call_kind kind, struct fsh_secret 
 {
     struct fsh_call call = {.kind = kind, .session = world->session, .done = done, .data = world};
 
-    call.deadline = fsh_mono_add(world->mono, FSH_CALL_MS);
+    call.deadline = fsh_mono_add(world->ground.mono, FSH_CALL_MS);
     if (username)
         fsh_base_secret_move(&call.in.username, username);
     if (word)
         fsh_base_secret_move(&call.in.password, word);
     world->in_air++;
     fsh_engine_call(&call);
-    settle(world);
+    ground_settle(&world->ground);
     while (world->in_air > 0) {
-        assert_true(world->mono.ms < call.deadline.ms);
-        pass(world, 1000);
+        assert_true(world->ground.mono.ms < call.deadline.ms);
+        ground_pass(&world->ground, 1000);
     }
     return world->status;
 }
@@ -210,48 +124,34 @@ static int open_session(struct world *world, const struct kind *kind)
         if (!options.credentials.username)
             return FRESHET_ENOMEM;
     }
-    status = fsh_engine_session_open(world->engine, &options, &world->session, NULL);
+    status = fsh_engine_session_open(world->ground.engine, &options, &world->session, NULL);
     fsh_engine_credentials_done(&options.credentials);
     if (status == FRESHET_OK)
-        pass(world, 100);
+        ground_pass(&world->ground, 100);
     return status;
 }
 
 static int open_engine(struct world *world, const struct kind *kind)
 {
     struct fsh_engine_options options = {.profile = fsh_profile_find(kind->profile), .holder = 1};
-    struct fsh_io io = {
-        .data = world,
-        .now = io_now,
-        .boot = 1,
-        .post = io_post,
-        .send = io_send,
-        .cancel = io_cancel,
-    };
+    struct fsh_io io = ground_io(&world->ground);
 
     options.secrets = world->secrets;
     options.tokens = world->tokens;
-    return fsh_engine_new(&options, &io, &world->engine);
+    return fsh_engine_new(&options, &io, &world->ground.engine);
 }
 
 static void open_world(struct world *world)
 {
     memset(world, 0, sizeof(*world));
-    world->mono.ms = 1000;
-    world->last = &world->first;
+    ground_begin(&world->ground, answer, world);
     assert_int_equal(fsh_store_memory_secrets(&world->secrets, NULL), FRESHET_OK);
     assert_int_equal(fsh_store_memory_tokens(&world->tokens, NULL), FRESHET_OK);
 }
 
 static void close_world(struct world *world)
 {
-    if (world->engine) {
-        fsh_engine_close_all(world->engine);
-        pass(world, FSH_EXCHANGE_MS);
-        assert_true(fsh_engine_empty(world->engine));
-        fsh_engine_free(world->engine);
-    }
-    assert_int_equal(world->request_count, 0);
+    ground_end(&world->ground);
     world->secrets->ops->close(world->secrets);
     world->tokens->ops->close(world->tokens);
 }
@@ -280,16 +180,16 @@ static int step_ensure(struct world *world, const struct kind *kind)
 /* A caller goes on below the threshold. */
 static int step_poke(struct world *world, const struct kind *kind)
 {
-    world->mono.ms += INT64_C(56) * 60000;
+    world->ground.mono.ms += INT64_C(56) * 60000;
     fsh_engine_poke(world->session);
-    pass(world, 1000);
+    ground_pass(&world->ground, 1000);
     return step_ensure(world, kind);
 }
 
 /* No usable token is left. */
 static int step_expired(struct world *world, const struct kind *kind)
 {
-    world->mono.ms += INT64_C(3600) * 1000;
+    world->ground.mono.ms += INT64_C(3600) * 1000;
     return step_ensure(world, kind);
 }
 
@@ -301,7 +201,7 @@ static int step_401(struct world *world, const struct kind *kind)
     (void)kind;
     fsh_engine_core(world->session, &core);
     fsh_engine_unauthorized(world->session, core.published);
-    pass(world, 1000);
+    ground_pass(&world->ground, 1000);
     return FRESHET_OK;
 }
 
@@ -326,7 +226,7 @@ static int step_ask_the_dead(struct world *world, const struct kind *kind)
 {
     int status;
 
-    world->mono.ms += 2000;
+    world->ground.mono.ms += 2000;
     status = step_ensure(world, kind);
     return freshet_status_class(status) == FRESHET_CLASS_ENDED ? FRESHET_OK : status;
 }
@@ -336,8 +236,8 @@ static int step_close(struct world *world, const struct kind *kind)
     (void)kind;
     fsh_engine_session_close(world->session);
     world->session = NULL;
-    pass(world, FSH_EXCHANGE_MS);
-    assert_true(fsh_engine_empty(world->engine));
+    ground_pass(&world->ground, FSH_EXCHANGE_MS);
+    assert_true(fsh_engine_empty(world->ground.engine));
     return FRESHET_OK;
 }
 
@@ -365,15 +265,15 @@ static void check_status(int status)
 /* With memory again everything works. */
 static void check_recovery(struct world *world, const struct kind *kind)
 {
-    if (!world->engine)
+    if (!world->ground.engine)
         assert_int_equal(open_engine(world, kind), FRESHET_OK);
     if (!world->session)
         assert_int_equal(open_session(world, kind), FRESHET_OK);
-    pass(world, 120000);
+    ground_pass(&world->ground, 120000);
     assert_int_equal(sign_in(world), FRESHET_OK);
     assert_int_equal(call(world, FSH_CALL_ENSURE, NULL, NULL), FRESHET_OK);
     assert_non_null(world->session->token);
-    world->mono.ms += INT64_C(3600) * 1000;
+    world->ground.mono.ms += INT64_C(3600) * 1000;
     assert_int_equal(call(world, FSH_CALL_ENSURE, NULL, NULL), FRESHET_OK);
 }
 
@@ -393,27 +293,26 @@ static void take_rotation(const void *what)
 
     open_world(&world);
     assert_int_equal(step_open(&world, what), FRESHET_OK);
-    world.mono.ms += INT64_C(56) * 60000;
+    world.ground.mono.ms += INT64_C(56) * 60000;
     world.silent = true;
-    pass(&world, 1000);
-    assert_int_equal(world.request_count, 1);
-    request = world.requests[0];
-    io_cancel(&world, request);
+    ground_pass(&world.ground, 1000);
+    assert_int_equal(world.ground.request_count, 1);
+    request = ground_take(&world.ground);
     /* Once to see whether it can be read at all, and once in earnest, with the same allocations. */
     alloc_arm();
-    fsh_profile_read(fsh_engine_profile(world.engine), request->kind, &reply, (struct fsh_wall){0},
-                     &answer);
+    fsh_profile_read(fsh_engine_profile(world.ground.engine), request->kind, &reply,
+                     (struct fsh_wall){0}, &answer);
     read = !alloc_disarm();
     fsh_profile_answer_done(&answer);
     alloc_arm();
     fsh_engine_answered(request, &reply);
     (void)alloc_disarm();
-    for (int s = 0; s < 600 && world.request_count == 0; s++)
-        pass(&world, 1000);
-    assert_int_equal(world.request_count, 1);
+    for (int s = 0; s < 600 && world.ground.request_count == 0; s++)
+        ground_pass(&world.ground, 1000);
+    assert_int_equal(world.ground.request_count, 1);
     if (read)
         assert_non_null(
-            strstr(fsh_base_secret_reveal(&world.requests[0]->message.body), "rotated"));
+            strstr(fsh_base_secret_reveal(&world.ground.requests[0]->message.body), "rotated"));
     world.silent = false;
     close_world(&world);
 }

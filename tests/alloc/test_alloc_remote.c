@@ -6,9 +6,8 @@
 
 #include "alloc.h"
 #include "base/status.h"
-#include "core/random.h"
-#include "engine/engine.h"
 #include "engine/remote.h"
+#include "ground.h"
 #include "unit.h"
 
 #include <freshet/status.h>
@@ -17,10 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUESTS 8
-/* More posts at one moment are a loop without an end. */
-#define POSTS_MAX 200
-#define HOUR      (INT64_C(3600) * 1000)
+#define HOUR (INT64_C(3600) * 1000)
 
 static char keeper_socket[] = "/run/freshet/control.sock";
 static char keeper_url[] = "https://api.example.com";
@@ -28,13 +24,7 @@ static char *keeper_origins[] = {keeper_url};
 static const struct fsh_remote_keeper keeper = {keeper_socket, {keeper_url, keeper_origins, 1}};
 
 struct world {
-    struct fsh_mono mono;
-    uint64_t random;
-    struct fsh_post *first;
-    struct fsh_post **last;
-    struct fsh_request *requests[REQUESTS];
-    unsigned request_count;
-    struct fsh_engine *engine;
+    struct ground ground;
     struct fsh_session *session;
     unsigned in_air; /* calls that have not ended */
     int status;      /* of the last one that did */
@@ -58,9 +48,9 @@ static int say_token(struct world *world, const struct fsh_request *request, cha
     if (!world->live)
         return say_problem(body, "FRESHET_EENDED");
     /* It refreshes in time, and when it is asked to. */
-    if (fsh_mono_until(world->granted_at, world->mono) > HOUR - 300000) {
+    if (fsh_mono_until(world->granted_at, world->ground.mono) > HOUR - 300000) {
         world->generation++;
-        world->granted_at = world->mono;
+        world->granted_at = world->ground.mono;
     }
     if (request->if_generation == world->generation)
         return 304;
@@ -71,7 +61,7 @@ static int say_token(struct world *world, const struct fsh_request *request, cha
         "\"generation\":%llu,\"age_ms\":%lld,\"lifetime_ms\":%lld}",
         keeper_url, keeper_url, (unsigned long long)world->generation,
         (unsigned long long)world->generation,
-        (long long)fsh_mono_until(world->granted_at, world->mono), (long long)HOUR);
+        (long long)fsh_mono_until(world->granted_at, world->ground.mono), (long long)HOUR);
     return 200;
 }
 
@@ -102,7 +92,7 @@ static int say(struct world *world, const struct fsh_request *request, char body
     if (strcmp(what, "/sign-in") == 0) {
         world->live = true;
         world->generation++;
-        world->granted_at = world->mono;
+        world->granted_at = world->ground.mono;
         return 200;
     }
     if (strcmp(what, "/sign-out") == 0) {
@@ -120,96 +110,21 @@ static int say(struct world *world, const struct fsh_request *request, char body
     return 0;
 }
 
-/* ---- what the engine stands on ----------------------------------------------------------- */
-
-static struct fsh_now io_now(void *data)
+static bool answer(void *data)
 {
     struct world *world = data;
-
-    return (struct fsh_now){
-        world->mono, {INT64_C(1800000000000) + world->mono.ms}, fsh_core_draw(&world->random)};
-}
-
-static void io_post(void *data, struct fsh_post *post)
-{
-    struct world *world = data;
-
-    post->next = NULL;
-    *world->last = post;
-    world->last = &post->next;
-}
-
-static int io_send(void *data, struct fsh_request *request)
-{
-    struct world *world = data;
-
-    assert_true(world->request_count < REQUESTS);
-    world->requests[world->request_count++] = request;
-    return FRESHET_OK;
-}
-
-static void io_cancel(void *data, struct fsh_request *request)
-{
-    struct world *world = data;
-    unsigned kept = 0;
-
-    for (unsigned i = 0; i < world->request_count; i++) {
-        if (world->requests[i] != request)
-            world->requests[kept++] = world->requests[i];
-    }
-    world->request_count = kept;
-}
-
-static bool answer(struct world *world)
-{
     struct fsh_request *request;
     struct fsh_reply reply = {.complete = true, .sent = true};
     char body[640];
 
-    if (world->request_count == 0)
+    if (world->ground.request_count == 0)
         return false;
-    request = world->requests[0];
-    io_cancel(world, request); /* off the list */
+    request = ground_take(&world->ground);
     reply.http_status = say(world, request, body);
     reply.body = body;
     reply.body_len = strlen(body);
     fsh_engine_answered(request, &reply);
     return true;
-}
-
-/* Does what is to be done at this moment. */
-static void settle(struct world *world)
-{
-    unsigned posts = 0;
-
-    do {
-        while (world->first) {
-            struct fsh_post *post = world->first;
-
-            assert_true(posts++ < POSTS_MAX);
-            world->first = post->next;
-            if (!world->first)
-                world->last = &world->first;
-            post->run(post);
-        }
-        fsh_engine_run(world->engine);
-    } while (world->first || answer(world));
-}
-
-/* Lets time pass, from one thing that is due to the next. */
-static void pass(struct world *world, int64_t ms)
-{
-    struct fsh_mono end = fsh_mono_add(world->mono, ms);
-    unsigned rounds = 0;
-
-    settle(world);
-    while (fsh_engine_wake_at(world->engine).ms <= end.ms) {
-        assert_true(rounds++ < 5000);
-        world->mono = fsh_mono_max(world->mono, fsh_engine_wake_at(world->engine));
-        settle(world);
-    }
-    world->mono = end;
-    settle(world);
 }
 
 /* ---- a session and its callers ----------------------------------------------------------- */
@@ -254,14 +169,14 @@ static int call(struct world *world, enum fsh_call_kind kind)
     int status = kind == FSH_CALL_ENSURE ? FRESHET_OK : fill(&call);
 
     call.in.mfa_enabled = 1;
-    call.deadline = fsh_mono_add(world->mono, FSH_CALL_MS);
+    call.deadline = fsh_mono_add(world->ground.mono, FSH_CALL_MS);
     if (status == FRESHET_OK) {
         world->in_air++;
         fsh_engine_call(&call);
-        settle(world);
+        ground_settle(&world->ground);
         while (world->in_air > 0) {
-            assert_true(world->mono.ms < call.deadline.ms);
-            pass(world, 1000);
+            assert_true(world->ground.mono.ms < call.deadline.ms);
+            ground_pass(&world->ground, 1000);
         }
         status = world->status;
     }
@@ -276,37 +191,19 @@ static int open_session(struct world *world)
 {
     struct fsh_session_options options = {
         .name = "ann", .background = true, .threshold_ms = FSH_THRESHOLD_MS};
-    int status = fsh_engine_session_open(world->engine, &options, &world->session, NULL);
+    int status = fsh_engine_session_open(world->ground.engine, &options, &world->session, NULL);
 
     if (status == FRESHET_OK)
-        pass(world, 100);
+        ground_pass(&world->ground, 100);
     return status;
 }
 
 static int open_engine(struct world *world)
 {
     struct fsh_engine_options options = {.profile = fsh_profile_find("partner"), .keeper = &keeper};
-    struct fsh_io io = {
-        .data = world,
-        .now = io_now,
-        .boot = 1,
-        .post = io_post,
-        .send = io_send,
-        .cancel = io_cancel,
-    };
+    struct fsh_io io = ground_io(&world->ground);
 
-    return fsh_engine_new(&options, &io, &world->engine);
-}
-
-static void close_world(struct world *world)
-{
-    if (world->engine) {
-        fsh_engine_close_all(world->engine);
-        pass(world, FSH_EXCHANGE_MS);
-        assert_true(fsh_engine_empty(world->engine));
-        fsh_engine_free(world->engine);
-    }
-    assert_int_equal(world->request_count, 0);
+    return fsh_engine_new(&options, &io, &world->ground.engine);
 }
 
 /* ---- the steps of a life ----------------------------------------------------------------- */
@@ -331,14 +228,14 @@ static int step_ensure(struct world *world)
 /* The background fetches ahead of the end. */
 static int step_ahead(struct world *world)
 {
-    pass(world, HOUR - 200000);
+    ground_pass(&world->ground, HOUR - 200000);
     return step_ensure(world);
 }
 
 /* No usable token is left. */
 static int step_expired(struct world *world)
 {
-    world->mono.ms += HOUR;
+    world->ground.mono.ms += HOUR;
     return step_ensure(world);
 }
 
@@ -346,7 +243,7 @@ static int step_expired(struct world *world)
 static int step_401(struct world *world)
 {
     fsh_engine_unauthorized(world->session, world->generation);
-    pass(world, 5000);
+    ground_pass(&world->ground, 5000);
     return step_ensure(world);
 }
 
@@ -355,7 +252,7 @@ static int step_dead(struct world *world)
 {
     world->live = false;
     fsh_engine_unauthorized(world->session, world->generation);
-    pass(world, 5000);
+    ground_pass(&world->ground, 5000);
     return FRESHET_OK;
 }
 
@@ -408,8 +305,8 @@ static int step_close(struct world *world)
     fsh_engine_unauthorized(world->session, world->generation);
     fsh_engine_session_close(world->session);
     world->session = NULL;
-    pass(world, FSH_EXCHANGE_MS);
-    assert_true(fsh_engine_empty(world->engine));
+    ground_pass(&world->ground, FSH_EXCHANGE_MS);
+    assert_true(fsh_engine_empty(world->ground.engine));
     return FRESHET_OK;
 }
 
@@ -430,11 +327,11 @@ static const struct step {
 /* With memory again everything works. */
 static void check_recovery(struct world *world)
 {
-    if (!world->engine)
+    if (!world->ground.engine)
         assert_int_equal(open_engine(world), FRESHET_OK);
     if (!world->session)
         assert_int_equal(open_session(world), FRESHET_OK);
-    pass(world, 120000);
+    ground_pass(&world->ground, 120000);
     /* Of a sign-in that the keeper did, the token is to be had; whatever its caller was told. */
     assert_int_equal(call(world, FSH_CALL_ENSURE) == FRESHET_OK, world->live);
     assert_int_equal(world->session->token != NULL, world->live);
@@ -442,7 +339,7 @@ static void check_recovery(struct world *world)
     assert_int_equal(call(world, FSH_CALL_ENSURE), FRESHET_OK);
     assert_non_null(world->session->token);
     assert_int_equal(world->session->token->generation, world->generation);
-    world->mono.ms += HOUR;
+    world->ground.mono.ms += HOUR;
     assert_int_equal(call(world, FSH_CALL_ENSURE), FRESHET_OK);
     assert_int_equal(world->session->token->generation, world->generation);
 }
@@ -450,11 +347,11 @@ static void check_recovery(struct world *world)
 static void live_to(const void *what)
 {
     const size_t last = *(const size_t *)what;
-    struct world world = {.mono.ms = 1000};
+    struct world world = {0};
     bool held;
     int status;
 
-    world.last = &world.first;
+    ground_begin(&world.ground, answer, &world);
     for (size_t i = 0; i < last; i++)
         assert_int_equal(life[i].take(&world), FRESHET_OK);
     held = world.session && world.session->token;
@@ -468,7 +365,7 @@ static void live_to(const void *what)
     if (held && !life[last].ends)
         assert_non_null(world.session->token);
     check_recovery(&world);
-    close_world(&world);
+    ground_end(&world.ground);
 }
 
 static void sessions_of_a_keeper(void **state)

@@ -10,7 +10,9 @@ import yaml
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 METHODS = ("get", "put", "post", "delete")
 ROUTE = re.compile(r'FSH_DOOR_(CONTROL|BROWSER),\s*"([A-Z]+)",\s*"(/[^"]*)"')
-STATUS = re.compile(r"^FRESHET_STATUS\((\w+), -?\d+, \w+, \d+, (\d+),", re.MULTILINE)
+STATUS = re.compile(r"^FRESHET_STATUS\((\w+), -?\d+, (\w+), \d+, (\d+),", re.MULTILINE)
+# Those that time may mend; and a session, or the keeper, that is just being opened anew.
+TIMELY = ("RETRY", "UNKNOWN")
 
 
 def _read(*path):
@@ -23,8 +25,10 @@ class Contract:
         self.document = yaml.safe_load(_read("spec", "keeper-api.yaml"))
         self.resolver = jsonschema.RefResolver("", self.document)
         self.any = {int(status) for status in self.document["components"]["x-any"]}
-        self.http = {"FRESHET_" + name: int(http)
-                     for name, http in STATUS.findall(_read("spec", "status.def"))}
+        statuses = STATUS.findall(_read("spec", "status.def"))
+        self.http = {"FRESHET_" + name: int(http) for name, _, http in statuses}
+        self.timely = {"FRESHET_" + name for name, kind, _ in statuses if kind in TIMELY}
+        self.timely.add("FRESHET_ECLOSED")
         self.seen = set()  # (METHOD, template, status)
 
     def resolve(self, node):
@@ -69,6 +73,9 @@ class Contract:
     def judge(self, method, path, answer):
         """What of an answer is not as the document says, as sentences."""
         what = f"{method} {path} -> {answer.status}"
+        twice = {name for name in answer.headers.keys() if len(answer.headers.get_all(name)) > 1}
+        if twice:
+            return [f"{what}: more than once: {sorted(twice)}"]
         found = self.find(method, path)
         if found is None:
             return self._judge_any(answer, what)
@@ -125,6 +132,8 @@ class Contract:
         if code is not None and self.http.get(code) != answer.status:
             problems.append(f"{what}: {code}, whose status is {self.http.get(code)}")
         retry = document.get("retry_after_ms")
+        if retry is not None and code is not None and code not in self.timely:
+            problems.append(f"{what}: {code} has retry_after_ms {retry}, which mends nothing")
         expected = None if retry is None else str(max(1, -(-retry // 1000)))
         if expected is not None and answer.headers["Retry-After"] != expected:
             problems.append(f"{what}: Retry-After {answer.headers['Retry-After']}, not {expected}")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs freshetd in front of a devserver, and speaks to its sockets: HTTP/1.1 by http.client, or bytes
 as a test likes them."""
+import contextlib
 import http.client
 import importlib.util
 import json
@@ -60,6 +61,10 @@ class Platform(_cli.Platform):
 
     def fault(self, kind, **more):
         self.good("POST", "/_dev/faults", {"kind": kind, **more})
+
+    def hold(self, match, **more):
+        """Whoever asks waits, until the faults are cleared: for less than the 15 s that a keeper waits."""
+        self.fault("latency", match=match, ms=300000, count=-1, **more)
 
     def clear_faults(self):
         status, _ = self.call("DELETE", "/_dev/faults")
@@ -162,6 +167,14 @@ def exchange(connection, method, path, body=None, headers=None):
     connection.request(method, path, body, headers)
     response = connection.getresponse()
     return Answer(response.status, response.headers, response.read())
+
+
+def read_answer(stream):
+    """The next answer in a stream."""
+    line = stream.readline()
+    check(line.startswith(b"HTTP/1.1 "), f"no answer: {line!r}")
+    headers = http.client.parse_headers(stream)
+    return Answer(int(line[9:12]), headers, stream.read(int(headers["Content-Length"] or 0)))
 
 
 def request(path_of_socket, method, path, body=None, headers=None, timeout=PATIENCE):
@@ -397,6 +410,14 @@ class Keeper:
     def headers(self, name, headers=None, **arguments):
         return self.get(f"/v1/sessions/{name}/headers", headers, **arguments)
 
+    def settled(self, name):
+        """Waits until all that is due is done."""
+        wait_for(lambda: self.status(name)["next_ms"] > 0, name + " has done what is due")
+
+    def waiting(self, name, count):
+        """Waits until so many callers wait for a session's token, or have waited."""
+        wait_for(lambda: self.status(name)["waited"] == count, f"{count} callers wait for {name}")
+
     def signed_in(self, name):
         """Waits until a session is usable."""
         return wait_for(lambda: (status := self.status(name))["usable"] and status, name + " signs in")
@@ -421,6 +442,20 @@ class Lab:
     def service(self, username="svc-demo", **more):
         """The keys of a service session."""
         return {"username": username, "password": PASSWORD, **more}
+
+
+@contextlib.contextmanager
+def world_of(lab, sessions=None, **more):
+    """A platform and a keeper whose clocks a case can move. The program's fourth argument is WORLD."""
+    world = World(sys.argv[4])
+    platform = Platform(lab.devserver, "--clock", world.path)
+    try:
+        with lab.keeper({"billing": lab.service()} if sessions is None else sessions, platform=platform,
+                        world=world, **more) as keeper:
+            yield world, platform, keeper
+    finally:
+        platform.close()
+        world.close()
 
 
 def run_cases(cases, contract=None):

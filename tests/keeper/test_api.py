@@ -13,8 +13,8 @@ import struct
 import time
 
 from contract import Contract
-from harness import (NEW_PASSWORD, PASSWORD, Answer, Platform, UnixConnection, as_user, check, equal, request,
-                     run_cases, wait_for)
+from harness import (NEW_PASSWORD, PASSWORD, STRANGER_GID, Answer, Platform, UnixConnection, as_user, check, equal,
+                     request, run_cases, wait_for)
 
 CONTRACT = Contract()
 ORIGIN = "http://127.0.0.1:8080"
@@ -25,7 +25,7 @@ SAFE = {"X-Forwarded-Method": "GET"}
 def keeper_of(lab, **more):
     sessions = {"billing": lab.service(), "two": lab.service("svc-two"),
                 "parked": lab.service("mfa"), "nobody": lab.service("nopartner"), "person": {}, **more}
-    return lab.keeper(sessions, browser={"origin": ORIGIN})
+    return lab.keeper(sessions, browser={"origin": ORIGIN}, keeper={"gateway_group": str(STRANGER_GID)})
 
 
 def problem(answer, status, code=None):
@@ -279,7 +279,8 @@ def verbs_of_strangers(lab):
                 if "x-verb" in operation:
                     for name in ("billing", "unknown"):
                         path = template.replace("{name}", name)
-                        answer = request(keeper.control, method, path, body_for(operation))
+                        door = keeper.browser if CONTRACT.door(operation) == "BROWSER" else keeper.control
+                        answer = request(door, method, path, body_for(operation))
                         answers.append((method, path, answer.status, dict(answer.headers.items()),
                                         answer.body))
             for path in ("/v1/platform", "/v1/sessions", "/metrics", "/healthz", "/readyz"):
@@ -293,7 +294,7 @@ def verbs_of_strangers(lab):
                 message[field] = value
             answer = Answer(code, message, body)
             equal(CONTRACT.judge(method, path, answer), [])
-            if "/v1/sessions/" in path:
+            if path.startswith(("/v1/sessions/", "/authz/service/")):
                 problem(answer, 403, "FRESHET_EACCESS")
             else:
                 equal(code, 200, path)
@@ -440,15 +441,25 @@ def authz(lab):
         equal(answer.status, 200, repr(answer))
         sent = {name: answer.headers[name] for name in ("Authorization", "X-Preferred-Partner-Id")}
         equal(lab.platform.call("GET", "/api/me", None, sent)[0], 200)
+        late = {"X-Freshet-Generation": "999"}
+        equal(keeper.browse("POST", "/authz/unauthorized", None, {**cookie, **late}).status, 204)
         problem(keeper.browse("GET", "/authz", None, SAFE), 401)
         keeper.signed_in("two")
-        service = {"X-Freshet-Service": "two", **SAFE}
-        problem(keeper.browse("GET", "/authz", None, service), 409, "FRESHET_EPARTNERCHOICE")
-        answer = keeper.browse("GET", "/authz", None, {**service, "X-Freshet-Partner": "fd1"})
+        problem(keeper.browse("GET", "/authz", None, {"X-Freshet-Service": "two", **SAFE}), 400)
+        keeper.signed_in("billing")
+        equal(keeper.browse("GET", "/authz/service/billing").headers["X-Freshet-Session"], "billing")
+        # A client's header chooses no partner of a service, either.
+        for partner in ({}, {"X-Freshet-Partner": "fd1"}):
+            problem(keeper.browse("GET", "/authz/service/two", None, partner), 409, "FRESHET_EPARTNERCHOICE")
+        problem(keeper.browse("GET", "/authz/service/nothing"), 404, "FRESHET_ENOSESSION")
+        problem(keeper.browse("GET", "/authz/service/two/partner/fd99"), 403, "FRESHET_EPARTNER")
+        answer = keeper.browse("GET", "/authz/service/two/partner/fd1", None, {"X-Freshet-Partner": "fd99"})
         equal(answer.headers["X-Preferred-Partner-Id"], "fd1")
-        late = {"X-Freshet-Service": "two", "X-Freshet-Generation": "1"}
-        equal(keeper.browse("POST", "/authz/unauthorized", None, late).status, 204)
-        problem(keeper.browse("POST", "/authz/unauthorized", None, {"X-Freshet-Service": "two"}), 400)
+        report = "/authz/service/two/unauthorized"
+        equal(keeper.browse("POST", report, None, late).status, 204)
+        problem(keeper.browse("POST", report), 400)
+        problem(keeper.browse("POST", "/authz/unauthorized", None,
+                              {"X-Freshet-Service": "two", **late}), 400)
 
 
 def browser_bodies_are_checked(lab):

@@ -6,6 +6,7 @@ usage: test_citizen.py FRESHETD DEVSERVER FRESHET WORLD sanitized|plain
 where WORLD is the library of world.c
 """
 import contextlib
+import datetime
 import fcntl
 import grp
 import http.client
@@ -136,14 +137,14 @@ def tells_of_a_reload_with_its_time(lab):
 def answers_the_watchdog_while_its_loop_turns(lab):
     with Manager() as manager, lab.keeper({"billing": lab.service()}) as keeper:
         keeper.stop()
+        begin = time.monotonic()
         keeper.start(WATCHDOG_USEC="200000", **manager.environment)
         pid = keeper.process.pid
-        manager.until("WATCHDOG")
-        begin = time.monotonic()
-        for _ in range(5):
+        # Some may have come while we were not looking: from its begin on.
+        for _ in range(20):
             manager.until("WATCHDOG")
         took = time.monotonic() - begin
-        check(took >= 0.3, f"every 100 ms, not 5 in {took:.2f} s")
+        check(took >= 1.9, f"every 100 ms, not 20 in {took:.2f} s")
         os.kill(pid, signal.SIGSTOP)
         wait_for(lambda: of_process(pid, "State")[0] == "T", "it is stopped")
         manager.empty()
@@ -339,7 +340,7 @@ def a_wrong_configuration_changes_nothing(lab):
                 keeper.write("freshet.conf", wrong)
                 keeper.reload()
                 line = said(keeper, "reload-failed", word)
-                check(" error " in line, line)
+                check(" error " in line and 'stays="the old configuration"' in line, line)
                 equal(once(), 200)
                 equal(keeper.status("billing")["generation"], generation)
             os.unlink(keeper.config)
@@ -461,6 +462,13 @@ def refused(function):
     return False
 
 
+def drained_after(keeper):
+    """How long the drain took, in seconds by the keeper's own clock."""
+    begin, end = (datetime.datetime.fromisoformat(said(keeper, f" {word} ").split()[0].rstrip("Z"))
+                  for word in ("draining", "drained"))
+    return (end - begin).total_seconds()
+
+
 def who_waits_is_answered_before_the_end(lab):
     with somebody_waits(lab) as (gate, keeper, waiter):
         idle = UnixConnection(keeper.control)
@@ -485,10 +493,8 @@ def streams_end_with_the_keeper(lab):
         stream = unix_socket(keeper.control)
         stream.sendall(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         check(stream.recv(4096).startswith(b"HTTP/1.1 200 "), "the stream opens")
-        begin = time.monotonic()
         keeper.stop()
-        check(time.monotonic() - begin < 5, "at once, not after the drain's 10 s")
-        said(keeper, "drained", "unanswered=0")
+        said(keeper, "drained", "unanswered=0")  # not at the drain's deadline, when it is one
         while stream.recv(4096):
             pass
         stream.close()
@@ -498,11 +504,10 @@ def a_second_signal_waits_for_nobody(lab):
     with somebody_waits(lab) as (_gate, keeper, waiter):
         keeper.process.send_signal(signal.SIGINT)
         said(keeper, "draining", "signal=SIGINT", "waiting=1")
-        begin = time.monotonic()
         keeper.process.send_signal(signal.SIGINT)
         equal(keeper.wait(), 0)
-        check(time.monotonic() - begin < 5, "at once, not after the drain's 10 s")
         said(keeper, "drained", "unanswered=1")
+        check(drained_after(keeper) < 9.5, "at once, not after the drain's 10 s")
         check(waiter.status() in (None, 503), "it is let go")
 
 
@@ -512,11 +517,13 @@ def the_drain_has_a_deadline(lab):
         with somebody_waits(lab, world) as (_gate, keeper, waiter):
             keeper.process.terminate()
             said(keeper, "draining", "waiting=1")
+            begin = time.monotonic()
             world.advance(9)
-            check(keeper.process.poll() is None, "it waits for 10 s")
             world.advance(2)
             equal(keeper.wait(), 0)
+            true = time.monotonic() - begin  # which passes besides
             said(keeper, "drained", "unanswered=1")
+            check(10 <= drained_after(keeper) <= 11.5 + true, f"{drained_after(keeper):.1f} s, not 10")
             check(waiter.status() in (None, 503), "it is let go")
     finally:
         world.close()

@@ -4,13 +4,12 @@ and /readyz.
 
 usage: test_metrics.py FRESHETD DEVSERVER FRESHET WORLD
 """
-import contextlib
-import sys
+import time
 
 import openmetrics
 from contract import Contract
-from harness import (PASSWORD, Child, Platform, UnixConnection, World, as_user, check, equal, exchange, request,
-                     run_cases, wait_for)
+from harness import (PASSWORD, Child, UnixConnection, as_user, check, equal, exchange, request, run_cases,
+                     wait_for, world_of)
 
 HOUR = 3600
 STORES = {("secrets", "read"), ("secrets", "lease"), ("secrets", "commit"), ("tokens", "put")}
@@ -20,20 +19,6 @@ def metrics_of(keeper):
     answer = keeper.get("/metrics")
     equal((answer.status, answer.headers["Content-Type"]), (200, openmetrics.TYPE), repr(answer))
     return openmetrics.Metrics(answer.body.decode())
-
-
-@contextlib.contextmanager
-def world_of(lab, sessions=None, **more):
-    """A platform and a keeper whose clocks a case can move."""
-    world = World(sys.argv[4])
-    platform = Platform(lab.devserver, "--clock", world.path)
-    try:
-        with lab.keeper(sessions or {"billing": lab.service()}, platform=platform, world=world,
-                        **more) as keeper:
-            yield world, platform, keeper
-    finally:
-        platform.close()
-        world.close()
 
 
 def the_reader_is_strict(_):
@@ -60,7 +45,11 @@ def outcomes_are_those_of_the_platform(lab):
         for name in sessions:
             wait_for(lambda n=name: keeper.headers(n, min_valid_ms=1000000).status == 200 and
                      keeper.status(n)["expires_ms"] > 1000000, "a refresh after it")
-        now, counted = metrics_of(keeper), platform.counters()
+        counted = platform.counters()
+        # A token that could be had again is served before its commit is done.
+        now = wait_for(lambda: (now := metrics_of(keeper)).count(
+            "freshet_store_seconds", store="secrets", operation="commit") >=
+            counted["refreshes"] + counted["sign_ins"] and now, "the commits")
         equal(now.shrunk(before), [])
         equal(now.total("freshet_refreshes", outcome="granted"), counted["refreshes"])
         equal(now.total("freshet_refreshes", outcome="unavailable") +
@@ -89,22 +78,26 @@ def latencies_are_told(lab):
         keeper.signed_in("billing")
         platform.fault("latency", match="/auth/refresh_token", ms=600)
         world.advance(HOUR)
+        begin = time.monotonic()
         equal(keeper.headers("billing").status, 200)
+        took = time.monotonic() - begin
         now = metrics_of(keeper)
         for family, labels in (("freshet_exchange_seconds", {"exchange": "refresh"}),
                                ("freshet_flight_seconds", {"flight": "refresh"})):
             equal(now.value(family, "_bucket", le="0.5", **labels), 0, family)
             equal(now.count(family, **labels), 1, family)
-            check(0.6 <= now.value(family, "_sum", **labels) < 5, family)
+            check(0.6 <= now.value(family, "_sum", **labels) <= took + 0.002, family)
 
 
 def callers_who_share_a_flight_are_counted(lab):
     with world_of(lab, {"billing": lab.service(on_demand="yes")}) as (world, platform, keeper):
         keeper.signed_in("billing")
         world.advance(HOUR)
-        platform.fault("latency", match="/auth/refresh_token", ms=700)
+        platform.hold("/auth/refresh_token")
         waiting = [Child(lambda: request(keeper.control, "GET", "/v1/sessions/billing/headers").status)
                    for _ in range(20)]
+        keeper.waiting("billing", 20)
+        platform.clear_faults()
         equal([child.result() for child in waiting], [200] * 20)
         now = metrics_of(keeper)
         equal((now.total("freshet_callers_waited"), now.total("freshet_callers_coalesced")), (20, 19))
@@ -189,7 +182,7 @@ def requests_are_told_by_route_and_status(lab):
         equal(now.total("freshet_requests", route=route, status="403"), 1)
         equal(now.total("freshet_requests", route="", status="404"), 1)
         equal(now.total("freshet_requests", route="/metrics", status="200"), 1)
-        equal(now.value("freshet_connections"), 2)  # that one, and who asks
+        wait_for(lambda: metrics_of(keeper).value("freshet_connections") == 2, "that one, and who asks")
         connection.close()
         wait_for(lambda: metrics_of(keeper).value("freshet_connections") == 1, "it is gone")
         check(now.total("freshet_connections_accepted") >= 4, "connections")
@@ -215,7 +208,7 @@ def no_name_is_told(lab):
 
 
 def ready_when_every_service_was_tried(lab):
-    lab.platform.fault("latency", match="/auth", ms=1500, username="load-61", count=1)
+    lab.platform.hold("/auth", username="load-61")
     sessions = {"slow": lab.service("load-61"), "refused": lab.service("load-62", password="wrong"),
                 "parked": lab.service("mfa")}
     with lab.keeper(sessions) as keeper:
@@ -223,6 +216,7 @@ def ready_when_every_service_was_tried(lab):
         equal((answer.status, answer.json["status"]), (503, "not ready"), repr(answer))
         check(any("not been tried" in reason for reason in answer.json["reasons"]), repr(answer))
         equal((keeper.get("/healthz").status, keeper.get("/healthz").json), (200, {"status": "alive"}))
+        lab.platform.clear_faults()
         answer = wait_for(lambda: (now := keeper.get("/readyz")).status == 200 and now, "it is ready")
         equal(answer.json, {"status": "ready"})
         equal(keeper.status("slow")["sign_ins"], 1)
@@ -241,6 +235,7 @@ def not_ready_without_a_store(lab):
         check(any("secret store" in reason for reason in answer.json["reasons"]), repr(answer))
         check(metrics_of(keeper).total("freshet_store_failures", store="secrets") >= 1, "failures")
         world.disk_full(False)
+        keeper.settled("billing")
         world.advance(35)
         keeper.headers("billing")
         wait_for(lambda: keeper.get("/readyz").status == 200, "it is ready again")
@@ -249,7 +244,7 @@ def not_ready_without_a_store(lab):
 def not_ready_while_it_drains(lab):
     with world_of(lab, {"billing": lab.service(on_demand="yes")}) as (world, platform, keeper):
         keeper.signed_in("billing")
-        platform.fault("latency", match="/auth/refresh_token", ms=1500)
+        platform.hold("/auth/refresh_token")
         world.advance(HOUR)
         connection = UnixConnection(keeper.control)
         connection.connect()
@@ -266,6 +261,7 @@ def not_ready_while_it_drains(lab):
         equal(answer.status, 503, repr(body))
         check(b'"draining"' in body, repr(body))
         connection.close()
+        platform.clear_faults()
         equal(waiting.result(), 200)
         equal(keeper.wait(), 0)
         keeper.start()

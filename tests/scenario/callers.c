@@ -144,7 +144,11 @@ static void begin_call(struct scenario *scenario, const json_t *step, enum fsh_c
         fsh_mono_add(scenario->mono, scenario_duration_of(scenario, step, "timeout", FSH_CALL_MS));
     call->done = told;
     take_input(scenario, step, caller);
-    fsh_engine_call(call);
+    if (kind == FSH_CALL_ENSURE && caller->actor->keeper &&
+        scenario->mode->at_hand(caller->actor, call->min_valid_ms))
+        told(call);
+    else
+        fsh_engine_call(call);
 }
 
 static void call_times(struct scenario *scenario, const json_t *step, enum fsh_call_kind kind)

@@ -60,8 +60,8 @@ bool scenario_keys(struct scenario *scenario, const char *what, const json_t *va
 
 static bool known_needs(struct scenario *scenario, const json_t *needs)
 {
-    static const char *const known[] = {"service",  "store",      "shared_store",
-                                        "rotation", "background", "origins"};
+    static const char *const known[] = {"service",    "store",   "shared_store", "rotation",
+                                        "background", "origins", SAME_PROCESS};
     size_t index;
     json_t *need;
 

@@ -75,12 +75,16 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
     return 0;
 }
 
-/* The library waits for what it posted. */
+/* The library waits for what it posted, and for no more than that. */
 int __wrap_sem_wait(sem_t *sem)
 {
-    if (current)
-        scenario_thread_turn(&current->actor->thread);
-    return __real_sem_wait(sem);
+    if (!current)
+        return __real_sem_wait(sem);
+    while (sem_trywait(sem) != 0) {
+        if (!scenario_thread_step(&current->actor->thread))
+            abort();
+    }
+    return 0;
 }
 
 /* There are none: what would wait on one must do with what is known now. */
@@ -101,6 +105,7 @@ static void loop_event(void *data, struct fsh_session *session,
 {
     struct keeper *keeper = ((struct actor *)data)->keeper;
 
+    scenario_note(keeper->actor, "note", entry);
     keeper->loop.event(keeper->loop.event_data, session, entry);
 }
 
@@ -165,12 +170,8 @@ static void client_cancel(void *data, struct fsh_request *request)
 static void client_event(void *data, struct fsh_session *session,
                          const struct fsh_ledger_entry *entry)
 {
-    const struct actor *actor = data;
-
     (void)session;
-    scenario_trace(actor->scenario, "%s note of the client: %s (%s, %lld)", actor->name,
-                   fsh_engine_note_text(entry->note), scenario_status_name(entry->status),
-                   (long long)entry->value);
+    scenario_note(data, "client's note", entry);
 }
 
 static int open_client(struct keeper *keeper, const struct fsh_io *engine)
@@ -188,6 +189,7 @@ static int open_client(struct keeper *keeper, const struct fsh_io *engine)
     keeper->asked.socket = strdup("control.sock");
     keeper->asked.platform.url =
         strdup(scenario_text_of(actor->scenario->config, "url", "https://api.example.com"));
+    options.size = sizeof(struct freshet_session); /* for the library's fast path */
     io.post = client_post;
     io.send = client_send;
     io.cancel = client_cancel;
@@ -317,6 +319,15 @@ static struct fsh_mono keeper_wake_at(const struct actor *actor)
     return fsh_mono_min(fsh_engine_wake_at(keeper->client.engine), mails_wake_at(&keeper->mails));
 }
 
+/* The library's fast path. */
+static bool keeper_at_hand(const struct actor *actor, int64_t min_valid_ms)
+{
+    struct freshet_demand demand = {.min_valid_ms = min_valid_ms};
+
+    return fsh_lib_at_hand(fsh_container_of(actor->asked, struct freshet_session, engine), &demand,
+                           NULL);
+}
+
 /* Calls that cannot be called off end with their sessions, in the queue. */
 static void close_registry(struct keeper *keeper)
 {
@@ -348,4 +359,5 @@ static void keeper_close(struct actor *actor)
     free(keeper);
 }
 
-const struct mode scenario_keeper = {keeper_open, keeper_run, keeper_wake_at, keeper_close};
+const struct mode scenario_keeper = {keeper_open, keeper_run, keeper_wake_at, keeper_at_hand,
+                                     keeper_close};

@@ -15,6 +15,7 @@
 struct options {
     uint64_t first_seed;
     uint64_t seeds;
+    uint64_t count; /* of those that must run; 0: any */
     const struct mode *mode;
     bool trace;
 };
@@ -67,22 +68,55 @@ static json_t *load(const char *file, char *ret_problem, size_t size)
     return scenario_read(text, len, ret_problem, size);
 }
 
-static bool run_file(const char *file, size_t number, const struct options *options)
+static bool run_file(const char *file, json_t *json, size_t number, const struct options *options)
 {
     const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
     int len = (int)strcspn(base, ".");
-    char problem[200];
-    json_t *json = load(file, problem, sizeof(problem));
-    bool good = json != NULL;
+    bool good = true;
 
-    if (!json)
-        printf("# %s: %s\n", base, problem);
     for (uint64_t i = 0; i < options->seeds && good; i++)
         good = run_seed(json, base, options->first_seed + i, options);
     printf("%s %zu - %.*s: %s\n", good ? "ok" : "not ok", number, len, base,
            scenario_text_of(json, "name", "?"));
-    json_decref(json);
     return good;
+}
+
+/* So that none is left out unnoticed. */
+static bool check_count(size_t ran, size_t left, const struct options *options)
+{
+    bool good = ran == options->count;
+
+    printf("# %zu ran%s, %zu need what that lacks\n", ran,
+           options->mode ? " with a keeper" : " in the process of their callers", left);
+    if (options->count > 0)
+        printf("%s %zu - %llu scenarios run\n", good ? "ok" : "not ok", ran + 1,
+               (unsigned long long)options->count);
+    return good || options->count == 0;
+}
+
+static size_t run_files(const struct files *files, const struct options *options)
+{
+    size_t ran = 0;
+    size_t left = 0;
+    size_t failed = 0;
+
+    for (size_t i = 0; i < files->count; i++) {
+        char problem[200] = "";
+        json_t *json = load(files->names[i], problem, sizeof(problem));
+
+        if (!json)
+            printf("# %s: %s\nnot ok %zu - %s\n", files->names[i], problem, ++ran, files->names[i]);
+        if (!json)
+            failed++;
+        else if (options->mode && scenario_needs(json, SAME_PROCESS))
+            left++;
+        else
+            failed += !run_file(files->names[i], json, ++ran, options);
+        json_decref(json);
+    }
+    failed += !check_count(ran, left, options);
+    printf("1..%zu\n", ran + (options->count > 0));
+    return failed;
 }
 
 /* ---- files
@@ -135,7 +169,8 @@ static void files_done(struct files *files)
 
 static int usage(void)
 {
-    (void)fprintf(stderr, "usage: test_scenarios [--seed N] [--trace] FILE.json | FOLDER ...\n");
+    (void)fprintf(stderr, "usage: test_scenarios [--keeper] [--seed N] [--trace] [--count N] "
+                          "FILE.json | FOLDER ...\n");
     return 64;
 }
 
@@ -143,7 +178,7 @@ int main(int argc, char **argv)
 {
     struct options options = {.first_seed = 1, .seeds = SEEDS};
     struct files files = {0};
-    size_t failed = 0;
+    size_t failed;
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--trace") == 0) {
@@ -153,6 +188,8 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
             options.first_seed = strtoull(argv[++i], NULL, 10);
             options.seeds = 1;
+        } else if (strcmp(argv[i], "--count") == 0 && i + 1 < argc) {
+            options.count = strtoull(argv[++i], NULL, 10);
         } else {
             add_argument(&files, argv[i]);
         }
@@ -161,9 +198,7 @@ int main(int argc, char **argv)
         files_done(&files);
         return usage();
     }
-    printf("1..%zu\n", files.count);
-    for (size_t i = 0; i < files.count; i++)
-        failed += !run_file(files.names[i], i + 1, &options);
+    failed = run_files(&files, &options);
     files_done(&files);
     return failed ? 1 : 0;
 }

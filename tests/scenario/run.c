@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- telling
  * ---------------------------------------------------------------------------------------
@@ -72,6 +73,19 @@ json_t *scenario_read(const char *text, size_t len, char *ret_problem, size_t si
     if (!json)
         (void)snprintf(ret_problem, size, "line %d: %s", error.line, error.text);
     return json;
+}
+
+bool scenario_needs(const json_t *json, const char *capability)
+{
+    const json_t *needs = json_object_get(json, "needs");
+    size_t index;
+    json_t *need;
+
+    json_array_foreach (needs, index, need) {
+        if (json_is_string(need) && strcmp(json_string_value(need), capability) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void run_once(struct scenario *scenario)

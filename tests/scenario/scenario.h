@@ -101,6 +101,9 @@ struct secret {
     LIST_ENTRY(secret) in_list;
 };
 
+/* What a scenario needs that a keeper lacks. */
+#define SAME_PROCESS "same_process"
+
 /* How callers come to the engine: NULL when it is in their own process. */
 struct mode {
     /* Opens the engine, its session, and what callers ask in its place. */
@@ -109,6 +112,8 @@ struct mode {
     /* Does what is due besides the engine; true when there was anything. */
     bool (*run)(struct actor *actor);
     struct fsh_mono (*wake_at)(const struct actor *actor);
+    /* Whether a token is at hand for a caller, who then asks no engine. */
+    bool (*at_hand)(const struct actor *actor, int64_t min_valid_ms);
     void (*close)(struct actor *actor);
 };
 
@@ -156,6 +161,9 @@ struct scenario {
 
 /* The JSON of a file; NULL, and why, when it is none. */
 json_t *scenario_read(const char *text, size_t len, char *ret_problem, size_t size);
+
+/* Whether it says that it needs that. */
+bool scenario_needs(const json_t *json, const char *capability);
 
 /* Runs a scenario to its end, or to its first problem; the caller looks at it and frees it. `json`
  * is borrowed as long. No run goes on for more than `work`. */
@@ -229,6 +237,8 @@ struct fsh_record scenario_record(struct scenario *scenario);
 
 void scenario_thread_begin(struct thread *thread);
 void scenario_thread_post(struct thread *thread, struct fsh_post *post);
+/* Runs the next that was posted; false when there is none. */
+bool scenario_thread_step(struct thread *thread);
 /* Whether there is something to be done by now; and does it. */
 bool scenario_thread_due(const struct thread *thread, struct fsh_mono now);
 void scenario_thread_turn(struct thread *thread);
@@ -256,6 +266,9 @@ void scenario_restart_step(struct scenario *scenario, const json_t *step);
 void scenario_pause(struct scenario *scenario, const char *name, bool pause);
 int scenario_open_engine(struct scenario *scenario, struct actor *actor);
 struct fsh_session_options scenario_session_options(struct scenario *scenario);
+/* Traces what an engine has noted. */
+void scenario_note(const struct actor *actor, const char *whose,
+                   const struct fsh_ledger_entry *entry);
 /* For struct fsh_io, with the actor as its data. */
 struct fsh_now scenario_now(void *data);
 

@@ -18,21 +18,24 @@ void scenario_thread_post(struct thread *thread, struct fsh_post *post)
     thread->last = &post->next;
 }
 
-static void run_posts(struct thread *thread)
+bool scenario_thread_step(struct thread *thread)
 {
-    while (thread->first) {
-        struct fsh_post *post = thread->first;
+    struct fsh_post *post = thread->first;
 
-        thread->first = post->next;
-        if (!thread->first)
-            thread->last = &thread->first;
-        post->run(post);
-    }
+    if (!post)
+        return false;
+    thread->first = post->next;
+    if (!thread->first)
+        thread->last = &thread->first;
+    post->run(post);
+    return true;
 }
 
 void scenario_thread_turn(struct thread *thread)
 {
-    run_posts(thread);
+    while (scenario_thread_step(thread)) {
+        /* It may post more. */
+    }
     fsh_engine_run(thread->engine);
 }
 

@@ -47,14 +47,18 @@ static void io_cancel(void *data, struct fsh_request *request)
     scenario_platform_cancel(data, request);
 }
 
-static void io_event(void *data, struct fsh_session *session, const struct fsh_ledger_entry *entry)
+void scenario_note(const struct actor *actor, const char *whose,
+                   const struct fsh_ledger_entry *entry)
 {
-    const struct actor *actor = data;
-
-    (void)session;
-    scenario_trace(actor->scenario, "%s note: %s (%s, %lld)", actor->name,
+    scenario_trace(actor->scenario, "%s %s: %s (%s, %lld)", actor->name, whose,
                    fsh_engine_note_text(entry->note), scenario_status_name(entry->status),
                    (long long)entry->value);
+}
+
+static void io_event(void *data, struct fsh_session *session, const struct fsh_ledger_entry *entry)
+{
+    (void)session;
+    scenario_note(data, "note", entry);
 }
 
 static int password(void *data, char *ret_password, size_t size)
@@ -185,7 +189,7 @@ static bool run_engine(struct actor *actor)
 
 static int64_t wake_at(const struct actor *actor)
 {
-    struct fsh_mono at = FSH_NEVER;
+    struct fsh_mono at;
 
     if (actor->paused)
         return INT64_MAX;
@@ -376,10 +380,13 @@ static void begin(struct scenario *scenario)
         scenario_problem(scenario, "begin: \"signed_in\", or nothing");
         return;
     }
-    /* A service signs in by itself. */
+    /* A service signs in by itself, and who asks a keeper has asked for its token. */
     if (!scenario_truth_of(scenario->config, "service", false))
         run_step_text(scenario, scenario_call_step,
                       json_pack("{s:s, s:s}", "call", "begin", "do", "sign_in"));
+    else if (scenario->mode)
+        run_step_text(scenario, scenario_call_step,
+                      json_pack("{s:s, s:s}", "call", "begin", "do", "ensure"));
     run_step_text(
         scenario, scenario_reply_step,
         json_pack("{s:s, s:{s:s}}", "reply", "sign_in", "grant", "refresh_token", "refresh-1"));

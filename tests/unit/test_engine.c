@@ -296,6 +296,28 @@ static void who_may_not_answer_is_told_that_time_does_not_help(void **state)
     teardown(&world);
 }
 
+/* Something is in the air, whose end brings nothing to wait for. */
+static void who_meets_a_sign_out_in_the_air_is_told_that_time_does_not_help(void **state)
+{
+    static const int statuses[] = {FRESHET_ESIGNEDOUT, FRESHET_EHELD};
+
+    (void)state;
+    for (int hold = 0; hold <= 1; hold++) {
+        struct fsh_call out = {.kind = FSH_CALL_SIGN_OUT, .in.hold = hold};
+        struct fsh_call call = {.min_valid_ms = 0};
+        struct world world;
+
+        setup(&world);
+        sign_in(&world, 3600);
+        begin(&world, &out);
+        begin(&world, &call);
+        assert_int_equal(world.status, statuses[hold]);
+        assert_int_equal(call.error.retry_after_ms, -1);
+        run_posts(&world);
+        teardown(&world);
+    }
+}
+
 /* ---- threads ----------------------------------------------------------------------------- */
 
 #define READERS 3
@@ -550,6 +572,7 @@ static void a_failure_is_kept_until_it_is_made_good(void **state)
     pass(&world, 2000);
     assert_int_equal(world.status, FRESHET_EUNAVAILABLE);
     assert_int_equal(call.error.http_status, 503);
+    assert_true(call.error.retry_after_ms >= 0);
     pass(&world, 60000);
     begin(&world, &call);
     run_posts(&world);
@@ -838,6 +861,7 @@ int main(void)
         cmocka_unit_test(a_poke_for_nothing_does_not_silence_the_next),
         cmocka_unit_test(a_report_that_was_slow_does_not_displace_the_next),
         cmocka_unit_test(who_may_not_answer_is_told_that_time_does_not_help),
+        cmocka_unit_test(who_meets_a_sign_out_in_the_air_is_told_that_time_does_not_help),
         cmocka_unit_test(threads_read_poke_and_report_while_tokens_come_and_go),
         cmocka_unit_test(a_sign_in_that_is_given_up_was_not_refused),
         cmocka_unit_test(a_session_at_rest_serves_and_rests_again),
