@@ -14,6 +14,7 @@ int main(int argc, char **argv)
     struct freshet_session *session = NULL;
     struct freshet_error error;
     CURL *easy = curl_easy_init();
+    long answer = 0;
     int status;
 
     if (argc != 4)
@@ -27,7 +28,9 @@ int main(int argc, char **argv)
         status = freshet_curl_perform(session, easy, NULL, NULL, &error);
     if (status != FRESHET_OK)
         (void)fprintf(stderr, "call: %s\n", error.message);
+    else if (curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &answer) == CURLE_OK && answer >= 300)
+        (void)fprintf(stderr, "the platform: %ld\n", answer);
     freshet_close(freshet);
     curl_easy_cleanup(easy);
-    return freshet_status_exit_code(status);
+    return answer >= 300 ? 1 : freshet_status_exit_code(status);
 }

@@ -22,7 +22,7 @@
 static void answer_problem(struct fsh_keeper_request *request, int status,
                            const struct freshet_error *error)
 {
-    fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, error)));
+    fsh_request_answer(request, fsh_browser_problem(status, error));
 }
 
 static struct fsh_page *number_header(struct fsh_page *page, const char *name, uint64_t number)
@@ -72,7 +72,7 @@ static void answer_headers(struct fsh_keeper_request *request, const struct subj
         answer_problem(request, status, &error);
         return;
     }
-    page = fsh_browser_page(fsh_page_new(200, NULL, NULL, 0));
+    page = fsh_page_new(200, NULL, NULL, 0);
     for (size_t i = 0; i < headers->count; i++)
         page = fsh_page_header(page, headers->list[i].name, headers->list[i].value);
     page = fsh_page_header(page, "X-Freshet-Session", subject->id);
@@ -117,9 +117,9 @@ static bool is_browsers(struct fsh_keeper_request *request)
             FSH_LOG_NUMBER("uid", request->peer->uid), NULL);
     fsh_request_answer(
         request,
-        fsh_browser_page(fsh_page_fail(
-            FRESHET_EINVAL, "no service is chosen by X-Freshet-Service: ask /authz/service/NAME, "
-                            "and clear the header for browsers")));
+        fsh_page_fail(FRESHET_EINVAL,
+                      "no service is chosen by X-Freshet-Service: ask /authz/service/NAME, "
+                      "and clear the header for browsers"));
     return false;
 }
 
@@ -132,14 +132,13 @@ static void authorize_browser(struct fsh_keeper_request *request)
 
     if (!is_browsers(request))
         return;
-    status = fsh_browsers_find(browsers, request, FSH_BROWSER_LOOK, &browser, &error);
+    status = fsh_browsers_find(browsers, request, &browser, &error);
     if (status != FRESHET_OK) {
         answer_problem(request, status, &error);
         return;
     }
     if (!fsh_csrf_forwarded(request, browsers->origin)) {
-        fsh_request_answer(request, fsh_browser_page(fsh_page_http(
-                                        403, "not from a page of the configured origin")));
+        fsh_request_answer(request, fsh_page_http(403, "not from a page of the configured origin"));
         fsh_browser_unref(browser);
         return;
     }
@@ -279,8 +278,7 @@ static void report_browser(struct fsh_keeper_request *request)
 
     if (!is_browsers(request) || !take_generation(request, &generation))
         return;
-    status =
-        fsh_browsers_find(request->keeper->browsers, request, FSH_BROWSER_LOOK, &browser, &error);
+    status = fsh_browsers_find(request->keeper->browsers, request, &browser, &error);
     if (status != FRESHET_OK) {
         answer_problem(request, status, &error);
         return;

@@ -27,11 +27,6 @@ const struct fsh_route fsh_browser_routes[] = {
     {0},
 };
 
-struct fsh_page *fsh_browser_page(struct fsh_page *page)
-{
-    return fsh_page_header(page, "Cache-Control", "no-store");
-}
-
 struct fsh_page *fsh_browser_problem(int status, const struct freshet_error *error)
 {
     struct freshet_error later;

@@ -93,18 +93,13 @@ int32_t fsh_browsers_now(void);
 
 /* ---- for browser_*.c and authz.c */
 
-/* How a session that is found is used. */
-enum fsh_browser_use {
-    FSH_BROWSER_LOOK, /* the page looks at it, and may do so by itself: no reason to stay */
-    FSH_BROWSER_USE
-};
-
 /* The session of the request's cookie, open, with a reference. FRESHET_ESIGNEDOUT: there is none,
  * for whatever reason. */
 int fsh_browsers_find(struct fsh_browsers *browsers, const struct fsh_keeper_request *request,
-                      enum fsh_browser_use use, struct fsh_browser **ret_browser,
-                      struct freshet_error *error);
-/* What FSH_BROWSER_USE does. */
+                      struct fsh_browser **ret_browser, struct freshet_error *error);
+
+/* It is used: its idle timeout begins anew. What a page may do by itself, such as to look at its
+ * session, is no use. */
 void fsh_browsers_use(struct fsh_browsers *browsers, struct fsh_browser *browser);
 void fsh_browser_unref(struct fsh_browser *browser);
 
@@ -172,9 +167,6 @@ void fsh_browsers_sweep(struct fsh_browsers *browsers, int32_t now_s);
 /* One line of the audit log. `client` and `why` may be NULL. */
 void fsh_browser_audit(const char *event, const unsigned char hash[FSH_COOKIE_HASH],
                        const char *account, const struct fsh_client *client, const char *why);
-
-/* An answer of the browser API: about a person, so never kept by a cache. */
-struct fsh_page *fsh_browser_page(struct fsh_page *page);
 
 /* A problem that always says when to come again, where time helps: gateways and pages ask for it.
  */

@@ -52,7 +52,7 @@ bool fsh_attempt_may(struct fsh_keeper_request *request, const struct fsh_client
                         "too many attempts to sign in with this account or from this address");
     error.retry_after_ms = wait_ms;
     fsh_browser_audit("browser-sign-in-limited", NULL, account, client, NULL);
-    fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(FRESHET_ERATE, &error)));
+    fsh_request_answer(request, fsh_browser_problem(FRESHET_ERATE, &error));
     return false;
 }
 

@@ -61,7 +61,6 @@ static void parting_answer(struct parting *parting)
                                 ? fsh_browser_problem(parting->error.status, &parting->error)
                                 : fsh_page_new(204, NULL, NULL, 0);
 
-    page = fsh_browser_page(page);
     if (parting->own)
         page = fsh_browser_set_cookie(parting->browsers, page, NULL);
     parting->request->gone = NULL;
@@ -237,7 +236,7 @@ static struct fsh_browser *asker(struct fsh_keeper_request *request, struct part
 
     if (!fsh_browser_changes(request))
         return NULL;
-    status = fsh_browsers_find(browsers, request, FSH_BROWSER_LOOK, &browser, &error);
+    status = fsh_browsers_find(browsers, request, &browser, &error);
     if (status == FRESHET_OK) {
         *ret_parting = parting_new(request);
         if (*ret_parting)
@@ -245,7 +244,7 @@ static struct fsh_browser *asker(struct fsh_keeper_request *request, struct part
         fsh_browser_unref(browser);
         status = fsh_base_fail(&error, FRESHET_ENOMEM, NULL);
     }
-    fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, &error)));
+    fsh_request_answer(request, fsh_browser_problem(status, &error));
     return NULL;
 }
 

@@ -102,24 +102,23 @@ static void tell_self(struct fsh_keeper_request *request, struct fsh_browser *br
     (void)freshness;
     /* Without a token there is still a session, as long as nobody says that it is over. */
     if (class == FRESHET_CLASS_OK || class == FRESHET_CLASS_RETRY || class == FRESHET_CLASS_UNKNOWN)
-        fsh_request_answer(request,
-                           fsh_browser_page(fsh_page_json(
-                               200, fsh_browser_self_json(request->keeper->browsers, browser))));
+        fsh_request_answer(
+            request, fsh_page_json(200, fsh_browser_self_json(request->keeper->browsers, browser)));
     else
-        fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, error)));
+        fsh_request_answer(request, fsh_browser_problem(status, error));
 }
 
 /* The session of the cookie, or NULL: then the request was answered. */
-static struct fsh_browser *find(struct fsh_keeper_request *request, enum fsh_browser_use use)
+static struct fsh_browser *find(struct fsh_keeper_request *request)
 {
     struct fsh_browsers *browsers = request->keeper->browsers;
     struct freshet_error error = {0};
     struct fsh_browser *browser = NULL;
-    int status = fsh_browsers_find(browsers, request, use, &browser, &error);
+    int status = fsh_browsers_find(browsers, request, &browser, &error);
 
     if (status == FRESHET_OK)
         return browser;
-    fsh_request_answer(request, browsers ? fsh_browser_page(fsh_browser_problem(status, &error))
+    fsh_request_answer(request, browsers ? fsh_browser_problem(status, &error)
                                          : fsh_page_http(404, "no [browser] is configured"));
     return NULL;
 }
@@ -142,7 +141,7 @@ static void look(struct fsh_keeper_request *request, struct fsh_browser *browser
 
 void fsh_browser_self(struct fsh_keeper_request *request)
 {
-    struct fsh_browser *browser = find(request, FSH_BROWSER_LOOK);
+    struct fsh_browser *browser = find(request);
 
     if (browser)
         look(request, browser);
@@ -210,9 +209,8 @@ static void chosen(void *data, int status, const struct freshet_freshness *fresh
         return;
     }
     if (request)
-        fsh_request_answer(request,
-                           fsh_browser_page(fsh_browser_problem(
-                               status == FRESHET_OK ? FRESHET_ESIGNEDOUT : status, error)));
+        fsh_request_answer(request, fsh_browser_problem(
+                                        status == FRESHET_OK ? FRESHET_ESIGNEDOUT : status, error));
     fsh_browser_unref(browser);
 }
 
@@ -266,13 +264,14 @@ void fsh_browser_choose_partner(struct fsh_keeper_request *request)
     if (!fsh_browser_changes(request))
         return;
     body = fsh_browser_body(request, "{s:o}", "partner", &partner);
-    browser = body ? find(request, FSH_BROWSER_USE) : NULL;
+    browser = body ? find(request) : NULL;
     if (browser) {
+        fsh_browsers_use(request->keeper->browsers, browser);
         status = read_choice(partner, browser, &text, &error);
         if (status == FRESHET_OK) {
             choose(request, browser, text);
         } else {
-            fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(status, &error)));
+            fsh_request_answer(request, fsh_browser_problem(status, &error));
             fsh_browser_unref(browser);
         }
     }
@@ -306,7 +305,7 @@ static json_t *listed_json(const struct fsh_browser *browser, const struct fsh_b
 void fsh_browser_list(struct fsh_keeper_request *request)
 {
     struct fsh_browsers *browsers = request->keeper->browsers;
-    struct fsh_browser *asks = find(request, FSH_BROWSER_LOOK);
+    struct fsh_browser *asks = find(request);
     json_t *list;
 
     if (!asks)
@@ -322,7 +321,7 @@ void fsh_browser_list(struct fsh_keeper_request *request)
             list = NULL;
         }
     }
-    fsh_request_answer(request, fsh_browser_page(fsh_page_json(
-                                    200, list ? json_pack("{s:o}", "sessions", list) : NULL)));
+    fsh_request_answer(request,
+                       fsh_page_json(200, list ? json_pack("{s:o}", "sessions", list) : NULL));
     fsh_browser_unref(asks);
 }

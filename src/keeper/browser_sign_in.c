@@ -19,7 +19,7 @@ static void answer(struct fsh_attempt *attempt, struct fsh_page *page)
 
     attempt->request = NULL;
     request->gone = NULL;
-    fsh_request_answer(request, fsh_browser_page(page));
+    fsh_request_answer(request, page);
 }
 
 /* The sign-in goes on: with a challenge, or with another answer to it. */
@@ -203,7 +203,7 @@ static bool has_room(struct fsh_keeper_request *request, const struct fsh_client
         return true;
     fsh_browser_audit("browser-sign-in-refused", NULL, username, client,
                       freshet_status_name(FRESHET_ELIMIT));
-    fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(FRESHET_ELIMIT, &error)));
+    fsh_request_answer(request, fsh_browser_problem(FRESHET_ELIMIT, &error));
     return false;
 }
 
@@ -220,7 +220,7 @@ static void sign_in(struct fsh_keeper_request *request, const char *username, co
         return;
     attempt = fsh_attempt_new(browsers, username, &client, &error);
     if (!attempt) {
-        fsh_request_answer(request, fsh_browser_page(fsh_browser_problem(error.status, &error)));
+        fsh_request_answer(request, fsh_browser_problem(error.status, &error));
         return;
     }
     look_at_cookie(attempt, request);
@@ -263,8 +263,7 @@ static struct fsh_attempt *take_attempt(struct fsh_keeper_request *request)
         attempt = fsh_attempt_find(browsers, &cookie);
     sodium_memzero(&cookie, sizeof(cookie));
     if (!attempt) {
-        fsh_request_answer(request,
-                           fsh_browser_page(fsh_browser_problem(FRESHET_ENOCHALLENGE, NULL)));
+        fsh_request_answer(request, fsh_browser_problem(FRESHET_ENOCHALLENGE, NULL));
         return NULL;
     }
     /* The limit is of who signs in, and of where the answer comes from. */

@@ -324,10 +324,12 @@ enum fsh_cookie_found fsh_browsers_cookie(const struct fsh_browsers *browsers,
     return several ? FSH_COOKIE_BAD : fsh_cookie_read(&browsers->kind, header, ret_cookie);
 }
 
-/* It was used: it goes to the end of the queue, and the store is told once a minute at the most. */
-static void use_it(struct fsh_browsers *browsers, struct fsh_browser *browser, int32_t now_s)
+/* It goes to the end of the queue, and the store is told once a minute at the most. */
+void fsh_browsers_use(struct fsh_browsers *browsers, struct fsh_browser *browser)
 {
-    if (browser->seen_s == now_s)
+    int32_t now_s = fsh_browsers_now();
+
+    if (browser->dead || browser->seen_s == now_s)
         return;
     browser->seen_s = now_s;
     TAILQ_REMOVE(&browsers->used, browser, in_used);
@@ -337,15 +339,8 @@ static void use_it(struct fsh_browsers *browsers, struct fsh_browser *browser, i
         (void)fsh_browser_save(browsers, browser, NULL, NULL, NULL);
 }
 
-void fsh_browsers_use(struct fsh_browsers *browsers, struct fsh_browser *browser)
-{
-    if (!browser->dead)
-        use_it(browsers, browser, fsh_browsers_now());
-}
-
 static int find(struct fsh_browsers *browsers, const struct fsh_cookie *cookie,
-                enum fsh_browser_use use, struct fsh_browser **ret_browser,
-                struct freshet_error *error)
+                struct fsh_browser **ret_browser, struct freshet_error *error)
 {
     unsigned char hash[FSH_COOKIE_HASH];
     struct fsh_browser *browser;
@@ -367,16 +362,13 @@ static int find(struct fsh_browsers *browsers, const struct fsh_cookie *cookie,
         if (status != FRESHET_OK)
             return status;
     }
-    if (use == FSH_BROWSER_USE)
-        fsh_browsers_use(browsers, browser);
     browser->references++;
     *ret_browser = browser;
     return FRESHET_OK;
 }
 
 int fsh_browsers_find(struct fsh_browsers *browsers, const struct fsh_keeper_request *request,
-                      enum fsh_browser_use use, struct fsh_browser **ret_browser,
-                      struct freshet_error *error)
+                      struct fsh_browser **ret_browser, struct freshet_error *error)
 {
     struct fsh_cookie cookie;
     int status;
@@ -384,7 +376,7 @@ int fsh_browsers_find(struct fsh_browsers *browsers, const struct fsh_keeper_req
     if (!browsers || browsers->origin[0] == '\0' ||
         fsh_browsers_cookie(browsers, request, &cookie) != FSH_COOKIE_ONE)
         return fsh_base_fail(error, FRESHET_ESIGNEDOUT, NULL);
-    status = find(browsers, &cookie, use, ret_browser, error);
+    status = find(browsers, &cookie, ret_browser, error);
     sodium_memzero(&cookie, sizeof(cookie));
     return status;
 }

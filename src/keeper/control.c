@@ -31,11 +31,18 @@ const struct fsh_route fsh_control_routes[] = {
 
 /* ---- sessions and verbs ------------------------------------------------------------------ */
 
+/* Gives a reference back. What was only asked for goes with the last that asked. */
+static void release(struct fsh_registry *registry, struct fsh_entry *entry)
+{
+    if (entry->session && !entry->proven && entry->references == 2)
+        fsh_registry_forget(registry, entry);
+    fsh_entry_unref(entry);
+}
+
 /* The session was opened by its name: is it one of the store's? */
 static bool answer_opened(struct fsh_ask *ask, int status, const struct freshet_error *error)
 {
     struct fsh_keeper_request *request = ask->request;
-    struct fsh_registry *registry = request->keeper->registry;
     struct fsh_entry *entry = ask->entry;
 
     if (status != FRESHET_OK) {
@@ -45,9 +52,6 @@ static bool answer_opened(struct fsh_ask *ask, int status, const struct freshet_
     /* Somebody may be signing it in meanwhile. */
     if (!entry->proven && ask->status.phase == FRESHET_PHASE_NONE &&
         ask->status.status != FRESHET_ESTORE) {
-        /* Or asking the same: then it has more than the registry's reference and this request's. */
-        if (entry->references <= 2)
-            fsh_registry_forget(registry, entry);
         fsh_request_answer(request, fsh_page_problem(FRESHET_ENOSESSION, NULL));
         return false;
     }
@@ -85,8 +89,10 @@ static void find(struct fsh_keeper_request *request, enum fsh_verb verb, bool an
         return;
     }
     ask = fsh_ask_new(request, entry, answer_opened);
-    if (!ask)
+    if (!ask) {
+        release(registry, fsh_entry_ref(entry));
         return;
+    }
     ask->then = then;
     fsh_ask_made(ask,
                  fsh_lib_status_async(entry->session, &ask->status, request->keeper->queue,
@@ -189,6 +195,7 @@ struct fsh_ask *fsh_ask_new(struct fsh_keeper_request *request, struct fsh_entry
         return NULL;
     }
     ask->request = request;
+    ask->registry = request->keeper->registry;
     ask->entry = fsh_entry_ref(entry);
     ask->answer = answer;
     request->data = ask;
@@ -232,7 +239,7 @@ void fsh_ask_done(void *data, int status, const struct freshet_freshness *freshn
         fsh_request_answer(ask->request, fsh_page_problem(FRESHET_EACCESS, NULL));
     else if (ask->request && ask->answer(ask, status, error))
         return;
-    fsh_entry_unref(ask->entry);
+    release(ask->registry, ask->entry);
     freshet_totp_done(&ask->totp);
     free(ask->entries);
     free(ask);

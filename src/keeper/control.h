@@ -52,7 +52,8 @@ typedef bool fsh_ask_answer_fn(struct fsh_ask *ask, int status, const struct fre
 
 struct fsh_ask {
     struct fsh_keeper_request *request; /* NULL once the client has gone */
-    struct fsh_entry *entry;            /* a reference */
+    struct fsh_registry *registry;
+    struct fsh_entry *entry; /* a reference */
     struct freshet_operation *operation;
     bool cancels; /* the wait is given up with the client; else the call goes on */
     fsh_ask_answer_fn *answer;

@@ -163,6 +163,7 @@ static void take(struct fsh_events_hub *hub, const struct freshet_event *event)
     const struct kept *kept;
 
     hub->counts.events++;
+    fsh_registry_heed(hub->keeper->registry, event->session);
     fsh_events_log(event);
     if (!text) {
         hub->counts.lost++;
@@ -185,6 +186,7 @@ static void tell_lost(struct fsh_events_hub *hub, uint64_t lost)
     int len = snprintf(text, sizeof(text), "event: lost\ndata: {\"lost\": %" PRIu64 "}\n\n", lost);
 
     hub->counts.lost += lost;
+    fsh_registry_heed(hub->keeper->registry, NULL);
     tell_all(hub, text, (size_t)len);
 }
 

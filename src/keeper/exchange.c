@@ -84,6 +84,7 @@ static void dress(struct MHD_Response *response, const struct fsh_page *page)
 {
     if (page->type)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, page->type);
+    /* It has a token, or is about a person, or is of this moment. */
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     for (size_t i = 0; i < page->field_count; i++)
         (void)MHD_add_response_header(response, page->fields[i].name, page->fields[i].value);

@@ -234,7 +234,6 @@ void fsh_program_stop(struct fsh_program *program)
     fsh_server_free(keeper->server);
     fsh_activation_done(&program->activation);
     fsh_events_free(keeper->events);
-    /* Calls that cannot be called off end with their sessions. */
     fsh_registry_free(keeper->registry);
     freshet_queue_free(keeper->queue);
     fsh_browsers_free(keeper->browsers);

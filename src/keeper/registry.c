@@ -2,6 +2,7 @@
 #include "keeper/registry.h"
 
 #include "base/error.h"
+#include "lib/glance.h"
 
 #include <freshet/status.h>
 #include <stdint.h>
@@ -72,6 +73,19 @@ static void close_entry(struct fsh_entry *entry)
     entry->rendered.page = NULL;
 }
 
+static void heed(struct fsh_entry *entry)
+{
+    struct fsh_glance glance;
+
+    if (!entry->rendered.page)
+        return;
+    fsh_lib_glance(entry->session, &glance);
+    if (glance.generation == entry->rendered.generation)
+        return;
+    fsh_page_unref(entry->rendered.page);
+    entry->rendered.page = NULL;
+}
+
 /* ---- looking up -------------------------------------------------------------------------- */
 
 struct fsh_entry *fsh_registry_find(struct fsh_registry *registry, const char *name)
@@ -85,6 +99,14 @@ struct fsh_entry *fsh_registry_find(struct fsh_registry *registry, const char *n
 struct fsh_entry *fsh_registry_first(struct fsh_registry *registry)
 {
     return registry->first;
+}
+
+void fsh_registry_heed(struct fsh_registry *registry, const char *name)
+{
+    struct fsh_entry *entry = name ? fsh_registry_find(registry, name) : registry->first;
+
+    for (; entry; entry = name ? NULL : entry->next)
+        heed(entry);
 }
 
 /* ---- opening ----------------------------------------------------------------------------- */
@@ -106,7 +128,7 @@ static int slot_new(const char *name, const char *options, struct slot **ret_slo
     return FRESHET_OK;
 }
 
-/* Opens its session and enters it. */
+/* Opens its session and enters it by its name, before one that has the same. */
 static int enter(struct fsh_registry *registry, struct slot *slot,
                  const struct freshet_session_options *options, struct freshet_error *error)
 {
@@ -120,9 +142,23 @@ static int enter(struct fsh_registry *registry, struct slot *slot,
         close_entry(&slot->entry);
         return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
     }
+    return FRESHET_OK;
+}
+
+/* Gives it its place in the order. */
+static void append(struct fsh_registry *registry, struct slot *slot)
+{
     *registry->last = &slot->entry;
     registry->last = &slot->entry.next;
-    return FRESHET_OK;
+}
+
+/* Takes one out that has no place in the order. */
+static void leave(struct fsh_registry *registry, struct slot *slot)
+{
+    /* The table is there while a slot is: uthash keeps it as one. */
+    HASH_DEL(registry->by_name, slot); /* NOLINT(clang-analyzer-core.NullDereference) */
+    close_entry(&slot->entry);
+    fsh_entry_unref(&slot->entry);
 }
 
 int fsh_registry_open(struct fsh_registry *registry, const char *name, struct fsh_entry **ret_entry,
@@ -147,6 +183,7 @@ int fsh_registry_open(struct fsh_registry *registry, const char *name, struct fs
         slot_free(slot);
         return status;
     }
+    append(registry, slot);
     registry->people++;
     *ret_entry = &slot->entry;
     return FRESHET_OK;
@@ -184,16 +221,16 @@ struct plan {
     const char *name;
     char *options;
     struct fsh_grants *grants;
+    struct fsh_entry *stays;    /* its grants are swapped; or */
+    struct fsh_entry *replaced; /* by a new one; NULL: there was none */
+    struct slot *opened;        /* it has no place in the order yet */
 };
 
-static void plans_free(struct plan *plans, size_t count)
-{
-    for (size_t i = 0; plans && i < count; i++) {
-        free(plans[i].options);
-        fsh_grants_free(plans[i].grants);
-    }
-    free(plans);
-}
+struct fsh_registry_change {
+    struct fsh_registry *registry;
+    size_t count;
+    struct plan plans[];
+};
 
 static int plan_one(const struct freshet_config *config, const char *name, struct plan *plan,
                     struct freshet_error *error)
@@ -213,42 +250,14 @@ static int plan_one(const struct freshet_config *config, const char *name, struc
     return FRESHET_OK;
 }
 
-static int plan_all(const struct freshet_config *config, struct plan **ret_plans, size_t *ret_count,
-                    struct freshet_error *error)
-{
-    size_t count = freshet_config_session_count(config);
-    struct plan *plans = calloc(count + 1, sizeof(*plans));
-    int status = FRESHET_OK;
-
-    if (!plans)
-        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
-    for (size_t i = 0; i < count && status == FRESHET_OK; i++)
-        status = plan_one(config, freshet_config_session_name(config, i), &plans[i], error);
-    if (status != FRESHET_OK) {
-        plans_free(plans, count);
-        return status;
-    }
-    *ret_plans = plans;
-    *ret_count = count;
-    return FRESHET_OK;
-}
-
-/* Swaps the grants of a session that stays; opens one that is new or changed. */
-static int carry_out(struct fsh_registry *registry, const struct freshet_config *config,
-                     struct plan *plan, struct freshet_error *error)
+/* Opens a session that is new, or is not as it was. */
+static int open_planned(struct fsh_registry *registry, const struct freshet_config *config,
+                        struct plan *plan, struct freshet_error *error)
 {
     struct freshet_session_options options = FRESHET_SESSION_OPTIONS_INIT;
-    struct fsh_entry *entry = fsh_registry_find(registry, plan->name);
-    struct fsh_grants *grants = plan->grants;
     struct slot *slot;
-    int status;
+    int status = freshet_config_session(config, plan->name, &options, error);
 
-    if (entry) {
-        plan->grants = entry->grants;
-        entry->grants = grants;
-        return FRESHET_OK;
-    }
-    status = freshet_config_session(config, plan->name, &options, error);
     if (status != FRESHET_OK)
         return status;
     status = slot_new(plan->name, plan->options, &slot);
@@ -257,26 +266,32 @@ static int carry_out(struct fsh_registry *registry, const struct freshet_config 
     slot->entry.service = options.kind == FRESHET_SERVICE;
     slot->entry.configured = true;
     slot->entry.proven = true;
-    slot->entry.grants = grants;
-    plan->grants = NULL;
     status = enter(registry, slot, &options, error);
-    if (status != FRESHET_OK)
+    if (status != FRESHET_OK) {
         slot_free(slot);
-    return status;
+        return status;
+    }
+    plan->opened = slot;
+    return FRESHET_OK;
 }
 
-/* Marks what stays as it is: those that are planned with the same options. */
-static void mark(struct fsh_registry *registry, const struct plan *plans, size_t count)
+/* One that is there with the same options stays. */
+static int prepare(struct fsh_registry *registry, const struct freshet_config *config,
+                   struct plan *plan, struct freshet_error *error)
 {
-    for (struct fsh_entry *entry = registry->first; entry; entry = entry->next)
-        slot_of(entry)->wanted = !entry->configured;
-    for (size_t i = 0; i < count; i++) {
-        struct fsh_entry *entry = fsh_registry_find(registry, plans[i].name);
+    struct fsh_entry *entry = fsh_registry_find(registry, plan->name);
+    struct freshet_error detail;
+    int status;
 
-        if (entry)
-            slot_of(entry)->wanted =
-                entry->configured && strcmp(slot_of(entry)->options, plans[i].options) == 0;
+    if (entry && entry->configured && strcmp(slot_of(entry)->options, plan->options) == 0) {
+        plan->stays = entry;
+        return FRESHET_OK;
     }
+    plan->replaced = entry;
+    status = open_planned(registry, config, plan, &detail);
+    if (status != FRESHET_OK)
+        return fsh_base_fail(error, status, "[session %s] %s", plan->name, detail.message);
+    return FRESHET_OK;
 }
 
 /* Closes those that are not marked. */
@@ -294,11 +309,8 @@ static void sweep(struct fsh_registry *registry)
         }
         *place = entry->next;
         entry->next = NULL;
-        /* The table is there while a slot is: uthash keeps it as one. */
-        HASH_DEL(registry->by_name, slot); /* NOLINT(clang-analyzer-core.NullDereference) */
         registry->people -= !entry->configured;
-        close_entry(entry);
-        fsh_entry_unref(entry);
+        leave(registry, slot);
     }
     registry->last = place;
 }
@@ -310,26 +322,90 @@ void fsh_registry_forget(struct fsh_registry *registry, struct fsh_entry *entry)
     sweep(registry);
 }
 
+/* The change and what is left in it. */
+static void change_free(struct fsh_registry_change *change)
+{
+    for (size_t i = 0; i < change->count; i++) {
+        free(change->plans[i].options);
+        fsh_grants_free(change->plans[i].grants);
+    }
+    free(change);
+}
+
+void fsh_registry_undo(struct fsh_registry_change *change)
+{
+    if (!change)
+        return;
+    for (size_t i = change->count; i-- > 0;) {
+        if (change->plans[i].opened)
+            leave(change->registry, change->plans[i].opened);
+    }
+    change_free(change);
+}
+
+int fsh_registry_prepare(struct fsh_registry *registry, const struct freshet_config *config,
+                         struct fsh_registry_change **ret_change, struct freshet_error *error)
+{
+    size_t count = freshet_config_session_count(config);
+    struct fsh_registry_change *change =
+        calloc(1, sizeof(*change) + count * sizeof(change->plans[0]));
+    int status = FRESHET_OK;
+
+    if (!change)
+        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
+    change->registry = registry;
+    change->count = count;
+    for (size_t i = 0; i < count && status == FRESHET_OK; i++)
+        status = plan_one(config, freshet_config_session_name(config, i), &change->plans[i], error);
+    for (size_t i = 0; i < count && status == FRESHET_OK; i++)
+        status = prepare(registry, config, &change->plans[i], error);
+    if (status != FRESHET_OK) {
+        fsh_registry_undo(change);
+        return status;
+    }
+    *ret_change = change;
+    return FRESHET_OK;
+}
+
+static void swap_grants(struct fsh_entry *entry, struct plan *plan)
+{
+    struct fsh_grants *grants = entry->grants;
+
+    entry->grants = plan->grants;
+    plan->grants = grants;
+}
+
+void fsh_registry_carry_out(struct fsh_registry_change *change)
+{
+    struct fsh_registry *registry = change->registry;
+
+    for (struct fsh_entry *entry = registry->first; entry; entry = entry->next)
+        slot_of(entry)->wanted = !entry->configured;
+    for (size_t i = 0; i < change->count; i++) {
+        struct plan *plan = &change->plans[i];
+
+        if (plan->stays)
+            slot_of(plan->stays)->wanted = true;
+        if (plan->replaced)
+            slot_of(plan->replaced)->wanted = false;
+        swap_grants(plan->stays ? plan->stays : &plan->opened->entry, plan);
+    }
+    sweep(registry);
+    for (size_t i = 0; i < change->count; i++) {
+        if (change->plans[i].opened)
+            append(registry, change->plans[i].opened);
+    }
+    change_free(change);
+}
+
 int fsh_registry_apply(struct fsh_registry *registry, const struct freshet_config *config,
                        struct freshet_error *error)
 {
-    size_t count = 0;
-    struct plan *plans = NULL;
-    int status = plan_all(config, &plans, &count, error);
+    struct fsh_registry_change *change;
+    int status = fsh_registry_prepare(registry, config, &change, error);
 
-    if (status != FRESHET_OK)
-        return status;
-    mark(registry, plans, count);
-    sweep(registry);
-    for (size_t i = 0; i < count; i++) {
-        struct freshet_error detail;
-        int failure = carry_out(registry, config, &plans[i], &detail);
-
-        if (failure != FRESHET_OK && status == FRESHET_OK)
-            status =
-                fsh_base_fail(error, failure, "[session %s] %s", plans[i].name, detail.message);
-    }
-    plans_free(plans, count);
+    if (status == FRESHET_OK)
+        fsh_registry_carry_out(change);
     return status;
 }
 

@@ -23,7 +23,7 @@ struct fsh_entry {
     unsigned references;
     struct fsh_entry *next; /* in its order */
     /* The page that answered last without a choice of partner, as long as token and second are the
-     * same. */
+     * same. It holds the token, and goes when that is no longer in force. */
     struct {
         struct fsh_page *page;
         uint64_t generation;
@@ -31,11 +31,19 @@ struct fsh_entry {
     } rendered; /* control_headers.c's */
 };
 
-/* Opens the sessions of a configuration, or, later, brings what is open in line with it: new ones
- * are opened, those that are gone are closed (not signed out), changed ones are opened anew, grants
- * are swapped. Nothing is changed when a grant cannot be read; when a session cannot be opened the
- * others are, and the first failure is told. Waits for the engine's thread, not for the platform.
- */
+/* What a configuration makes of a registry, all of it or nothing: new sessions are opened, those
+ * that are gone are closed (not signed out), changed ones are opened anew, grants are swapped. */
+struct fsh_registry_change;
+
+/* Does whatever may fail: reads the grants, opens what is new. Until it is carried out or undone
+ * the registry serves nobody. The failure names the session. Waits for the engine's thread, not for
+ * the platform. */
+int fsh_registry_prepare(struct fsh_registry *registry, const struct freshet_config *config,
+                         struct fsh_registry_change **ret_change, struct freshet_error *error);
+void fsh_registry_carry_out(struct fsh_registry_change *change);
+void fsh_registry_undo(struct fsh_registry_change *change); /* NULL is allowed */
+
+/* Both at once. */
 int fsh_registry_apply(struct fsh_registry *registry, const struct freshet_config *config,
                        struct freshet_error *error);
 
@@ -48,6 +56,10 @@ int fsh_registry_open(struct fsh_registry *registry, const char *name, struct fs
 
 /* Closes a person's session that was opened for nothing. */
 void fsh_registry_forget(struct fsh_registry *registry, struct fsh_entry *entry);
+
+/* Something happened to the session of that name; NULL: to whichever. The page of a token that is
+ * no longer in force is wiped. */
+void fsh_registry_heed(struct fsh_registry *registry, const char *name);
 
 /* In the order of the configuration, then of opening. */
 struct fsh_entry *fsh_registry_first(struct fsh_registry *registry);

@@ -48,12 +48,17 @@ static void name_what_stays(const struct fsh_keeper *keeper, const struct freshe
 static int swap(struct fsh_keeper *keeper, const struct freshet_config *read,
                 struct freshet_error *error)
 {
-    int status = fsh_registry_apply(keeper->registry, read, error);
+    struct fsh_registry_change *change;
+    int status = fsh_registry_prepare(keeper->registry, read, &change, error);
 
-    if (status == FRESHET_OK)
-        status = fsh_browsers_reload(keeper, read, error);
     if (status != FRESHET_OK)
         return status;
+    status = fsh_browsers_reload(keeper, read, error);
+    if (status != FRESHET_OK) {
+        fsh_registry_undo(change);
+        return status;
+    }
+    fsh_registry_carry_out(change);
     name_what_stays(keeper, read);
     fsh_log_setup(freshet_config_get(read, "keeper", "log_level"),
                   freshet_config_get(read, "keeper", "log_format"));
@@ -75,7 +80,7 @@ void fsh_reload(struct fsh_keeper *keeper)
                 FSH_LOG_NUMBER("sessions", freshet_config_session_count(read)), NULL);
     else
         fsh_log(FSH_LOG_ERROR, "reload-failed", "status", freshet_status_name(status), "message",
-                error.message, NULL);
+                error.message, "stays", "the old configuration", NULL);
     freshet_config_free(read);
     fsh_notify_ready(status == FRESHET_OK ? "serving" : "serving; the new configuration is wrong");
 }

@@ -231,130 +231,65 @@ int fsh_lib_explain_async(struct freshet_session *session, struct freshet_ledger
 
 /* ---- MFA --------------------------------------------------------------------------------- */
 
-struct asked {
-    struct freshet_operation *operation;
-    struct freshet_session *session; /* a reference */
-    struct freshet_mfa_settings *ret_settings;
-    struct freshet_totp *ret_totp;
-    struct fsh_call call;
-};
-
-static int asked_new(struct freshet_session *session, enum fsh_call_kind kind,
-                     struct asked **ret_asked, struct freshet_error *error)
+static void bring_settings(struct fsh_call *call, void *where)
 {
-    struct asked *asked;
+    struct freshet_mfa_settings *settings = where;
 
-    if (fsh_lib_forked(session->freshet))
-        return fsh_base_fail(error, FRESHET_EFORKED, NULL);
-    asked = calloc(1, sizeof(*asked));
-    if (!asked)
-        return fsh_base_fail(error, FRESHET_ENOMEM, NULL);
-    asked->session = session;
-    asked->call.kind = kind;
-    asked->call.in.mfa_enabled = -1;
-    *ret_asked = asked;
-    return FRESHET_OK;
+    settings->enabled = call->mfa.enabled;
+    (void)snprintf(settings->preferred, sizeof(settings->preferred), "%s", call->mfa.preferred);
 }
 
-static void asked_free(struct asked *asked)
+static void bring_totp(struct fsh_call *call, void *where)
 {
-    fsh_lib_call_done(&asked->call);
-    free(asked);
-}
-
-/* On the engine's thread. */
-static void asked_ended(struct fsh_call *call)
-{
-    struct asked *asked = fsh_container_of(call, struct asked, call);
-    struct freshet_operation *operation = asked->operation;
-    struct freshet_error error = call->error;
-    int status = call->status;
-
-    if (status == FRESHET_OK && asked->ret_settings) {
-        asked->ret_settings->enabled = call->mfa.enabled;
-        (void)snprintf(asked->ret_settings->preferred, sizeof(asked->ret_settings->preferred), "%s",
-                       call->mfa.preferred);
-    }
-    if (status == FRESHET_OK && asked->ret_totp) {
-        *asked->ret_totp = (struct freshet_totp){call->mfa.qr_uri.bytes, call->mfa.qr_secret.bytes};
-        call->mfa.qr_uri = (struct fsh_secret){0};
-        call->mfa.qr_secret = (struct fsh_secret){0};
-    }
-    fsh_engine_session_unref(&asked->session->engine);
-    asked_free(asked);
-    fsh_lib_operation_fail(operation, status, &error);
-}
-
-/* Hands over a call that was made with `status`. */
-static int ask(struct asked *asked, int status, int64_t timeout_ms, struct freshet_queue *queue,
-               freshet_done_fn *done, void *data, struct freshet_error *error)
-{
-    if (status == FRESHET_OK)
-        status = fsh_lib_operation_begin(queue, done, data, &asked->operation, error);
-    if (status != FRESHET_OK) {
-        asked_free(asked);
-        return status;
-    }
-    asked->call.done = asked_ended;
-    fsh_engine_session_ref(&asked->session->engine);
-    fsh_lib_submit(asked->session, &asked->call, timeout_ms);
-    return FRESHET_OK;
+    *(struct freshet_totp *)where =
+        (struct freshet_totp){call->mfa.qr_uri.bytes, call->mfa.qr_secret.bytes};
+    call->mfa.qr_uri = (struct fsh_secret){0};
+    call->mfa.qr_secret = (struct fsh_secret){0};
 }
 
 int fsh_lib_mfa_get_async(struct freshet_session *session, int64_t timeout_ms,
                           struct freshet_mfa_settings *ret_settings, struct freshet_queue *queue,
                           freshet_done_fn *done, void *data, struct freshet_error *error)
 {
-    struct asked *asked = NULL;
-    int status = asked_new(session, FSH_CALL_MFA_SETTINGS_GET, &asked, error);
+    struct fsh_call call = {.kind = FSH_CALL_MFA_SETTINGS_GET, .in.mfa_enabled = -1};
 
-    if (!asked)
-        return status;
-    asked->ret_settings = ret_settings;
-    return ask(asked, FRESHET_OK, timeout_ms, queue, done, data, error);
+    return fsh_lib_call_async(session, &call, timeout_ms, bring_settings, ret_settings, queue, done,
+                              data, error);
 }
 
 int fsh_lib_mfa_put_async(struct freshet_session *session, int enabled, const char *preferred,
                           int64_t timeout_ms, struct freshet_queue *queue, freshet_done_fn *done,
                           void *data, struct freshet_error *error)
 {
-    struct asked *asked = NULL;
-    int status = asked_new(session, FSH_CALL_MFA_SETTINGS_PUT, &asked, error);
+    struct fsh_call call = {.kind = FSH_CALL_MFA_SETTINGS_PUT, .in.mfa_enabled = enabled};
 
-    if (!asked)
-        return status;
-    asked->call.in.mfa_enabled = enabled;
-    if (preferred && strlen(preferred) >= sizeof(asked->call.in.mfa_method))
-        status = fsh_base_fail(error, FRESHET_EINVAL, "preferred: more than %zu bytes",
-                               sizeof(asked->call.in.mfa_method) - 1);
-    (void)snprintf(asked->call.in.mfa_method, sizeof(asked->call.in.mfa_method), "%s",
+    if (preferred && strlen(preferred) >= sizeof(call.in.mfa_method))
+        return fsh_base_fail(error, FRESHET_EINVAL, "preferred: more than %zu bytes",
+                             sizeof(call.in.mfa_method) - 1);
+    (void)snprintf(call.in.mfa_method, sizeof(call.in.mfa_method), "%s",
                    preferred ? preferred : "");
-    return ask(asked, status, timeout_ms, queue, done, data, error);
+    return fsh_lib_call_async(session, &call, timeout_ms, NULL, NULL, queue, done, data, error);
 }
 
 int fsh_lib_totp_begin_async(struct freshet_session *session, int64_t timeout_ms,
                              struct freshet_totp *ret_totp, struct freshet_queue *queue,
                              freshet_done_fn *done, void *data, struct freshet_error *error)
 {
-    struct asked *asked = NULL;
-    int status = asked_new(session, FSH_CALL_TOTP_GET, &asked, error);
+    struct fsh_call call = {.kind = FSH_CALL_TOTP_GET, .in.mfa_enabled = -1};
 
-    if (!asked)
-        return status;
-    asked->ret_totp = ret_totp;
-    return ask(asked, FRESHET_OK, timeout_ms, queue, done, data, error);
+    return fsh_lib_call_async(session, &call, timeout_ms, bring_totp, ret_totp, queue, done, data,
+                              error);
 }
 
 int fsh_lib_totp_confirm_async(struct freshet_session *session, const char *code,
                                int64_t timeout_ms, struct freshet_queue *queue,
                                freshet_done_fn *done, void *data, struct freshet_error *error)
 {
-    struct asked *asked = NULL;
-    int status = asked_new(session, FSH_CALL_TOTP_PUT, &asked, error);
+    struct fsh_call call = {.kind = FSH_CALL_TOTP_PUT, .in.mfa_enabled = -1};
+    int status =
+        fsh_lib_copy_text(code ? code : "", FSH_CREDENTIAL_MAX, "code", &call.in.code, error);
 
-    if (!asked)
+    if (status != FRESHET_OK)
         return status;
-    status = fsh_lib_copy_text(code ? code : "", FSH_CREDENTIAL_MAX, "code", &asked->call.in.code,
-                               error);
-    return ask(asked, status, timeout_ms, queue, done, data, error);
+    return fsh_lib_call_async(session, &call, timeout_ms, NULL, NULL, queue, done, data, error);
 }

@@ -21,6 +21,8 @@ struct freshet_operation {
     struct freshet_session *session; /* a reference; NULL: no session's call */
     freshet_done_fn *done;
     void *data;
+    fsh_lib_bring_fn *bring; /* NULL: it brings nothing but its status */
+    void *where;
     uint64_t generation; /* ENSURE: what the engine gave */
     struct fsh_freshness token;
     struct fsh_post cancel;
@@ -126,6 +128,8 @@ static void deliver(struct freshet_operation *operation)
         status = fsh_base_fail(error, FRESHET_ECANCELED, NULL);
     else if (operation->session && atomic_load(&operation->session->engine.closed))
         status = fsh_base_fail(error, FRESHET_ECLOSED, NULL);
+    if (operation->bring && status == FRESHET_OK)
+        operation->bring(&operation->call, operation->where);
     if (ensured && status == FRESHET_OK)
         fsh_lib_tell(operation->generation, &operation->token, fsh_clock_mono(), &freshness);
     operation->done(operation->data, status, ensured && status == FRESHET_OK ? &freshness : NULL,
@@ -324,18 +328,22 @@ void fsh_lib_operation_end(struct freshet_operation *operation, int status, cons
     (void)pthread_mutex_unlock(&queue->lock);
 }
 
-void fsh_lib_operation_fail(struct freshet_operation *operation, int status,
-                            const struct freshet_error *error)
+int fsh_lib_call_async(struct freshet_session *session, struct fsh_call *call, int64_t timeout_ms,
+                       fsh_lib_bring_fn *bring, void *where, struct freshet_queue *queue,
+                       freshet_done_fn *done, void *data, struct freshet_error *error)
 {
-    struct freshet_queue *queue = operation->queue;
+    struct freshet_operation *operation = NULL;
+    int status = operation_new(session, queue, done, data, &operation, error);
 
-    operation->call.status = status;
-    if (status != FRESHET_OK)
-        operation->call.error = *error;
-    (void)pthread_mutex_lock(&queue->lock);
-    operation->ended = true;
-    make_ready(operation);
-    (void)pthread_mutex_unlock(&queue->lock);
+    if (!operation) {
+        fsh_lib_call_done(call);
+        return status;
+    }
+    operation->call.kind = call->kind;
+    operation->call.in = call->in;
+    operation->bring = bring;
+    operation->where = where;
+    return take(operation, status, timeout_ms, false, NULL, error);
 }
 
 int freshet_ensure_fresh_async(struct freshet_session *session, const struct freshet_demand *demand,

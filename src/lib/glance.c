@@ -16,12 +16,11 @@ void fsh_lib_glance(const struct freshet_session *session, struct fsh_glance *re
     const struct fsh_session *engine = &session->engine;
     struct fsh_glance glance = {.state = FSH_METER_OPENING};
     struct fsh_freshness token;
-    uint64_t generation;
 
     (void)fsh_engine_meter_read(atomic_load_explicit(&engine->metered, memory_order_relaxed),
                                 &glance.state, &glance.challenged);
-    glance.usable =
-        fsh_engine_view(engine, &generation, &token) && fsh_clock_mono().ms < token.usable_until.ms;
+    if (fsh_engine_view(engine, &glance.generation, &token))
+        glance.usable = fsh_clock_mono().ms < token.usable_until.ms;
     glance.failures = atomic_load_explicit(&engine->counters.failures, memory_order_relaxed);
     *ret_glance = glance;
 }

@@ -12,9 +12,10 @@ const struct fsh_meter *fsh_lib_meter(const struct freshet *freshet);
 
 struct fsh_glance {
     enum fsh_meter_state state;
-    bool challenged;   /* a challenge is open, or it is parked on one */
-    bool usable;       /* a token is in force and may be used now */
-    uint32_t failures; /* exchanges that granted nothing */
+    bool challenged;     /* a challenge is open, or it is parked on one */
+    bool usable;         /* a token is in force and may be used now */
+    uint64_t generation; /* of the token in force; 0: none is */
+    uint32_t failures;   /* exchanges that granted nothing */
 };
 
 /* How a session is, without asking its engine. */

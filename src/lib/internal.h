@@ -122,7 +122,8 @@ void fsh_lib_tell(uint64_t generation, const struct fsh_freshness *token, struct
 /* Whether this is a child of fork(2) of the process that made the queue. */
 bool fsh_lib_queue_forked(const struct freshet_queue *queue);
 
-/* Takes an operation of the queue that is no session's call, and that cannot be called off. As
+/* Takes an operation of the queue that is no session's call, and that cannot be called off:
+ * freshet_queue_free waits for its end, which must not wait for the platform. As
  * freshet_sign_in_async. */
 int fsh_lib_operation_begin(struct freshet_queue *queue, freshet_done_fn *done, void *data,
                             struct freshet_operation **ret_operation, struct freshet_error *error);
@@ -131,9 +132,14 @@ int fsh_lib_operation_begin(struct freshet_queue *queue, freshet_done_fn *done, 
  * thread. */
 void fsh_lib_operation_end(struct freshet_operation *operation, int status, const char *why);
 
-/* The same with all that is known of a failure; `error` is not looked at with FRESHET_OK. */
-void fsh_lib_operation_fail(struct freshet_operation *operation, int status,
-                            const struct freshet_error *error);
+/* Where a call's outcome goes: called before its `done`, with FRESHET_OK alone. */
+typedef void fsh_lib_bring_fn(struct fsh_call *call, void *where);
+
+/* Queues a call of the session's of which `kind` and `in` are set; they are moved from, whatever
+ * becomes of it. `bring` may be NULL. As freshet_sign_in_async. */
+int fsh_lib_call_async(struct freshet_session *session, struct fsh_call *call, int64_t timeout_ms,
+                       fsh_lib_bring_fn *bring, void *where, struct freshet_queue *queue,
+                       freshet_done_fn *done, void *data, struct freshet_error *error);
 
 /* ---- session.c */
 

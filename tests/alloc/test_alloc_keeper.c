@@ -28,6 +28,7 @@ static struct world {
     char config[96];
     char password[96];
     struct fsh_keeper keeper;
+    struct freshet_config *other; /* that a reload finds */
     struct fsh_peer peer;
     int answers;
     unsigned http; /* of the last answer; 0: its connection ends */
@@ -160,6 +161,56 @@ static void registries(void **state)
     assert_true(alloc_every(apply, NULL));
 }
 
+static const struct fsh_peer granted = {.uid = 4000001, .gid = 200};
+
+static bool is_as_before(struct fsh_registry *registry, const struct freshet_session *svc,
+                         const struct freshet_session *person)
+{
+    const struct fsh_entry *entry = fsh_registry_find(registry, "svc");
+
+    return entry && entry->session == svc &&
+           fsh_grants_verbs(entry->grants, &granted) == FSH_VERB_READ &&
+           fsh_registry_find(registry, "person")->session == person &&
+           !fsh_registry_find(registry, "more") && fsh_registry_first(registry)->next->next == NULL;
+}
+
+/* With the last of them, or with none. */
+static void reload(const void *what)
+{
+    struct fsh_registry *registry = NULL;
+    struct freshet_error error = {0};
+    const struct freshet_session *person;
+    const struct freshet_session *svc;
+    int status;
+
+    (void)what;
+    assert_int_equal(fsh_registry_new(world.keeper.freshet, &registry), FRESHET_OK);
+    assert_int_equal(fsh_registry_apply(registry, world.keeper.config, NULL), FRESHET_OK);
+    svc = fsh_registry_find(registry, "svc")->session;
+    person = fsh_registry_find(registry, "person")->session;
+    alloc_arm();
+    status = fsh_registry_apply(registry, world.other, &error);
+    if (!alloc_disarm())
+        assert_int_equal(status, FRESHET_OK);
+    if (status == FRESHET_OK) {
+        assert_true(fsh_registry_find(registry, "svc")->session == svc);
+        assert_int_equal(fsh_grants_verbs(fsh_registry_find(registry, "svc")->grants, &granted),
+                         FSH_VERB_REPORT);
+        assert_true(fsh_registry_find(registry, "person")->session != person);
+        assert_non_null(fsh_registry_find(registry, "more"));
+    } else {
+        assert_int_equal(status, FRESHET_ENOMEM);
+        assert_true(is_as_before(registry, svc, person));
+    }
+    fsh_registry_free(registry);
+}
+
+static void a_reload_is_all_or_nothing(void **state)
+{
+    (void)state;
+    assert_true(alloc_every(reload, NULL));
+}
+
 /* ---- the world --------------------------------------------------------------------------- */
 
 static void write_file(const char *path, const char *text)
@@ -171,11 +222,22 @@ static void write_file(const char *path, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
+static void configure(const char *more, struct freshet_config **ret_config)
+{
+    char text[512];
+
+    (void)snprintf(text, sizeof(text),
+                   "[platform]\nurl = %s\norigins = https://files.example.com\n"
+                   "[session svc]\nusername = svc-demo\npassword_file = %s\n%s",
+                   world.server.dev.url, world.password, more);
+    write_file(world.config, text);
+    assert_int_equal(freshet_config_load(world.config, ret_config, NULL), FRESHET_OK);
+}
+
 static int set_up(void **state)
 {
     struct freshet_options options = FRESHET_OPTIONS_INIT;
     struct fsh_keeper *keeper = &world.keeper;
-    char text[512];
 
     (void)state;
     alloc_init();
@@ -185,13 +247,9 @@ static int set_up(void **state)
     (void)snprintf(world.config, sizeof(world.config), "%s/conf", world.folder);
     (void)snprintf(world.password, sizeof(world.password), "%s/password", world.folder);
     write_file(world.password, DEV_PASSWORD);
-    (void)snprintf(text, sizeof(text),
-                   "[platform]\nurl = %s\norigins = https://files.example.com\n"
-                   "[session svc]\nusername = svc-demo\npassword_file = %s\n"
-                   "allow = uid:4000001 read\n[session person]\n",
-                   world.server.dev.url, world.password);
-    write_file(world.config, text);
-    assert_int_equal(freshet_config_load(world.config, &keeper->config, NULL), FRESHET_OK);
+    configure("allow = uid:4000001 report\n[session person]\npartner_id = fd1\n[session more]\n",
+              &world.other);
+    configure("allow = uid:4000001 read\n[session person]\n", &keeper->config);
     freshet_config_options(keeper->config, &options);
     assert_int_equal(freshet_open(&options, &keeper->freshet, NULL), FRESHET_OK);
     assert_int_equal(freshet_queue_new(&keeper->queue, NULL), FRESHET_OK);
@@ -210,6 +268,7 @@ static int tear_down(void **state)
     freshet_queue_free(keeper->queue);
     freshet_close(keeper->freshet);
     freshet_config_free(keeper->config);
+    freshet_config_free(world.other);
     devserver_stop(&world.server);
     (void)unlink(world.config);
     (void)unlink(world.password);
@@ -221,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests),
         cmocka_unit_test(registries),
+        cmocka_unit_test(a_reload_is_all_or_nothing),
     };
 
     return cmocka_run_group_tests_name("alloc-keeper", tests, set_up, tear_down);

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """With a configuration: services, keys, doctor."""
 
+import contextlib
 import os
 import re
+import sqlite3
 import stat
 
 from harness import PASSWORD, Terminal, check, equal, error_of, home, test
@@ -183,3 +185,29 @@ def doctor_finds_what_is_wrong(platform):
         found = me.run("doctor", "--json").json["findings"]
         check(any(":2" in one["text"] for one in found) and any(":4" in one["text"] for one in found),
               f"all that is wrong: {found}")
+
+
+@test
+def doctor_counts_what_labels_are_sealed_with(platform):
+    """Labels are the keeper's of its browsers' sessions; a lost key is told of though it seals
+    nothing else."""
+    def keys_told():
+        found = me.run("doctor", "--json").json["findings"]
+        return [one["text"] for one in found if one["check"] == "key" and one["health"] == "bad"]
+
+    with home(platform) as me:
+        config(me, platform, service(me, "billing", "svc-demo"))
+        me.good("headers")
+        equal(keys_told(), [])
+        with contextlib.closing(sqlite3.connect(me.path("secrets.db"))) as secrets, secrets:
+            (key,), = secrets.execute("SELECT key FROM session")
+            secrets.executemany("INSERT INTO label(name, sealed, key) VALUES(?, x'00', ?)",
+                                [("browser-1", key), ("browser-2", key), ("browser-3", "0badc0de")])
+        check("secrets.db is sound; 1 record," in me.run("doctor").out, "labels are no records")
+        lost, = keys_told()
+        check(lost.startswith("key 0badc0de seals 1 of the secrets and is not in"), lost)
+        os.unlink(me.path("keys"))
+        me.good("key", "new", me.path("keys"))
+        told = sorted(keys_told())
+        check(any(one.startswith(f"key {key} seals 3 of the secrets and is not in") for one in told),
+              f"a record and two labels: {told}")

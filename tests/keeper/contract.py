@@ -73,6 +73,9 @@ class Contract:
     def judge(self, method, path, answer):
         """What of an answer is not as the document says, as sentences."""
         what = f"{method} {path} -> {answer.status}"
+        twice = {name for name in answer.headers.keys() if len(answer.headers.get_all(name)) > 1}
+        if twice:
+            return [f"{what}: more than once: {sorted(twice)}"]
         found = self.find(method, path)
         if found is None:
             return self._judge_any(answer, what)

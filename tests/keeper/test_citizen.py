@@ -340,7 +340,7 @@ def a_wrong_configuration_changes_nothing(lab):
                 keeper.write("freshet.conf", wrong)
                 keeper.reload()
                 line = said(keeper, "reload-failed", word)
-                check(" error " in line, line)
+                check(" error " in line and 'stays="the old configuration"' in line, line)
                 equal(once(), 200)
                 equal(keeper.status("billing")["generation"], generation)
             os.unlink(keeper.config)

@@ -297,7 +297,9 @@ def everybody_signs_out(scene):
 
 
 def not_in_the_keeper_after_sign_out(scene):
-    index = memory.Index(scene.secrets("refresh token", "device key", "challenge session", "password"))
+    """Nor the tokens that it handed out, in any answer that it kept."""
+    index = memory.Index(scene.secrets("refresh token", "device key", "challenge session", "password",
+                                       "access token"))
     return scene.found_in(scene.keeper.process.pid, index)
 
 

@@ -25,6 +25,11 @@
     {                                                                                              \
         name, FSH_CHANGE_LOSE, "lose", NEEDS_LOSS                                                  \
     }
+#define GUEST(name)                                                                                \
+    {name, FSH_CHANGE_LABEL, "label", NEEDS_GUEST},                                                \
+    {                                                                                              \
+        name, FSH_CHANGE_REMOVE, "remove", NEEDS_GUEST                                             \
+    }
 #define STORE(name)        {name, FSH_CHANGE_READ, "read", NEEDS_NOTHING}, WRITES(name)
 #define STORE_LEDGER(name) {name, FSH_FAULT_LEDGER, "ledger", NEEDS_NOTHING}, STORE(name)
 #define PLAIN(name, label)                                                                         \
@@ -35,9 +40,10 @@
 /* Every point there is, in the order of a flight; a process that passes another one fails.
  *
  * store-begin is before BEGIN, store-written after the statement, store-commit before COMMIT when
- * the ledger's rows are written too. http-connected is before the first byte of the request,
- * http-wait while it is on its way or the platform is at it. The last four are inside SQLite, in
- * the commits, checkpoints and recoveries of both databases; a torn write is half done. */
+ * the ledger's rows are written too; store-removing is between the rows of a session.
+ * http-connected is before the first byte of the request, http-wait while it is on its way or the
+ * platform is at it. The last four are inside SQLite, in the commits, checkpoints and recoveries of
+ * both databases; a torn write is half done. */
 const struct point fault_points[POINTS] = {
     STORE("engine-submit"),
     STORE_LEDGER("store-begin"),
@@ -52,6 +58,12 @@ const struct point fault_points[POINTS] = {
     HTTP("http-answer"),
     PLAIN("engine-publish", "token"),
     PLAIN("engine-published", "token"),
+    GUEST("store-begin"),
+    GUEST("store-begun"),
+    {"store-removing", FSH_CHANGE_REMOVE, "remove", NEEDS_GUEST},
+    GUEST("store-written"),
+    GUEST("store-commit"),
+    GUEST("store-committed"),
     PLAIN("sqlite-write", "write"),
     PLAIN("sqlite-torn", "write"),
     PLAIN("sqlite-truncate", "truncate"),

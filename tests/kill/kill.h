@@ -40,6 +40,7 @@ struct script {
     bool lose_grace;  /* ... and nobody asks again within the grace */
     bool sign_out;    /* at its end */
     bool end;         /* at its end: the platform ends the session */
+    bool guest;       /* before that: another session comes, is labelled, and goes for good */
     bool look_early;  /* asks while the lease of the dead may still be in force */
 };
 
@@ -70,6 +71,16 @@ enum needs {
     NEEDS_LOSS,        /* ... for good */
     NEEDS_SIGN_OUT,
     NEEDS_END,
+    NEEDS_GUEST,
+};
+
+/* What is known of the session that comes and goes (guest.c). */
+struct guest {
+    unsigned number; /* of its name, which is never used again; 0: there was none yet */
+    unsigned label;  /* the last that was put; 0: none */
+    bool labelling;  /* ... and the next is under way */
+    bool removing;   /* its removal is under way, */
+    bool removed;    /* or done */
 };
 
 /* Shared by all processes of the test. */
@@ -82,6 +93,8 @@ struct shared {
     uint64_t record_incarnation;
     bool revoked; /* by the platform, and the program was not told yet */
 
+    struct guest guest;
+
     /* The order of this round. */
     unsigned round;
     uint64_t random;
@@ -93,6 +106,7 @@ struct shared {
     _Atomic unsigned passed[POINTS]; /* how often each point was passed */
     _Atomic unsigned killed[POINTS];
     unsigned refreshes, sign_ins, sign_outs, ends;
+    unsigned guests; /* that were removed */
     unsigned losses; /* told as lost_rotation */
     unsigned spent;  /* ... of which the platform had handled the refresh before the kill */
     unsigned waited; /* times that the lease of a dead process was met */
@@ -133,6 +147,14 @@ void remains_read(const struct kill_test *test, struct remains *ret_remains);
 /* Fails unless it is what the program was told. Moves what is known on, where a kill left that
  * open. */
 void remains_check(const struct kill_test *test, const struct remains *remains);
+
+/* --- guest.c --- */
+
+/* Fails unless what is left of the guest is what the program was told, or had begun, whole. */
+void guest_check(const struct kill_test *test);
+
+/* Removes the guest that is left; then the next one comes and goes. */
+void guest_visit(const struct kill_test *test, struct freshet *freshet);
 
 /* --- worker.c --- */
 

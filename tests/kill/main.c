@@ -140,8 +140,9 @@ static void tell(const struct run *run)
     printf("# seed %llu: %u kills at %u fault points, %u at random, %u ends in peace\n",
            (unsigned long long)run->seed, run->kills_at_points, fault_point_count(),
            run->kills_at_random, run->ends_in_peace);
-    printf("# %u refreshes, %u sign-ins, %u sign-outs, %u ends; %ld replays within the grace\n",
-           shared->refreshes, shared->sign_ins, shared->sign_outs, shared->ends,
+    printf("# %u refreshes, %u sign-ins, %u sign-outs, %u ends, %u guests; %ld replays within the "
+           "grace\n",
+           shared->refreshes, shared->sign_ins, shared->sign_outs, shared->ends, shared->guests,
            devserver_counter(&run->test.server, "refresh_replays"));
     printf("# %u rotations reported lost, %u of them handled by the platform; the lease of a dead "
            "process met %u times\n",
@@ -161,7 +162,8 @@ static bool met_enough(const struct run *run)
     const struct shared *shared = run->test.shared;
 
     return shared->losses > 0 && shared->spent > 0 && shared->sign_outs > 0 && shared->ends > 0 &&
-           shared->waited > 0 && devserver_counter(&run->test.server, "refresh_replays") > 0;
+           shared->guests > 0 && shared->waited > 0 &&
+           devserver_counter(&run->test.server, "refresh_replays") > 0;
 }
 
 static bool kill_many(struct run *run)

@@ -65,6 +65,7 @@ static void plan_script(struct shared *shared)
         .end = what == 3,
         .lose_answer = what == 4 || what == 5 || what == 6,
         .lose_grace = what == 4,
+        .guest = what == 7 || what == 8,
         .look_early = draw(shared, 3) == 0,
     };
 }
@@ -92,6 +93,9 @@ static void plan_point(struct shared *shared, unsigned number)
         break;
     case NEEDS_END:
         script->end = true;
+        break;
+    case NEEDS_GUEST:
+        script->guest = true;
         break;
     default:
         if (strcmp(fault_points[shared->point].label, "write") == 0)

@@ -343,6 +343,7 @@ void worker_run(const struct kill_test *test, int started)
     (void)alarm(HANGS_S);
     remains_read(test, &worker.remains);
     remains_check(test, &worker.remains);
+    guest_check(test);
     worker.open = worker.remains.open_for >= 0;
     worker.spent = worker.remains.superseded_for >= 0;
     worker.since_ms = fsh_clock_wall().ms;
@@ -358,6 +359,8 @@ void worker_run(const struct kill_test *test, int started)
         sign_in(&worker);
     for (unsigned i = 0; i < script->refreshes; i++)
         refresh(&worker, i == 0 && script->lose_answer);
+    if (script->guest)
+        guest_visit(test, worker.freshet);
     if (script->end)
         be_ended(&worker);
     if (script->sign_out)

@@ -195,6 +195,36 @@ static void only_a_persons_session_is_forgotten(void **state)
     assert_string_equal(names(place), "a bob ann ");
 }
 
+static void show(struct fsh_entry *entry, struct fsh_page *page)
+{
+    entry->rendered.page = fsh_page_ref(page);
+    entry->rendered.generation = 7;
+}
+
+/* These sessions have no token, so that the one of the page has gone. */
+static void a_page_goes_with_the_token_that_it_shows(void **state)
+{
+    struct place *place = *state;
+    struct fsh_page *page = fsh_page_new(200, NULL, "token", 5);
+    struct fsh_entry *a;
+    struct fsh_entry *b;
+
+    assert_int_equal(apply(place, HEAD "[session a]\n[session b]\n", NULL), FRESHET_OK);
+    a = fsh_registry_find(place->registry, "a");
+    b = fsh_registry_find(place->registry, "b");
+    show(a, page);
+    show(b, page);
+    fsh_registry_heed(place->registry, "nobody");
+    fsh_registry_heed(place->registry, "a");
+    assert_null(a->rendered.page);
+    assert_ptr_equal(b->rendered.page, page);
+    show(a, page);
+    fsh_registry_heed(place->registry, NULL);
+    assert_true(!a->rendered.page && !b->rendered.page);
+    assert_int_equal(page->references, 1);
+    fsh_page_unref(page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +236,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_persons_session_is_opened_by_its_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_a_persons_session_is_forgotten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_page_goes_with_the_token_that_it_shows, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests_name("keeper-registry", tests, NULL, NULL);

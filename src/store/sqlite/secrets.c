@@ -123,10 +123,12 @@ static int remove_all(struct secrets *secrets, const struct fsh_store_op *op)
 {
     int status = drop_row(secrets, FSH_SQL_SESSION_DROP, op->session);
 
+    FSH_FAULT("store-removing", FSH_CHANGE_REMOVE);
     if (status == FRESHET_OK)
         status = drop_row(secrets, FSH_SQL_LABEL_DROP, op->session);
     if (status == FRESHET_OK)
         status = fsh_sqlite_notes_drop(&secrets->notes, secrets->db, op->session);
+    FSH_FAULT("store-written", FSH_CHANGE_REMOVE);
     return status;
 }
 
@@ -160,13 +162,21 @@ static int take_effect(struct secrets *secrets, struct fsh_store_op *op, sqlite3
     return op->status == FRESHET_OK ? status : FRESHET_OK;
 }
 
+static int put_label(struct secrets *secrets, struct fsh_store_op *op)
+{
+    int status = fsh_sqlite_label_put(secrets->db, secrets->keyring, op);
+
+    FSH_FAULT("store-written", FSH_CHANGE_LABEL);
+    return status;
+}
+
 static int carry_out(struct secrets *secrets, struct fsh_store_op *op, sqlite3_stmt *read,
                      const struct fsh_record *before)
 {
     if (op->change.kind == FSH_CHANGE_READ)
         return FRESHET_OK;
     if (op->change.kind == FSH_CHANGE_LABEL)
-        return fsh_sqlite_label_put(secrets->db, secrets->keyring, op);
+        return put_label(secrets, op);
     if (op->change.kind != FSH_CHANGE_REMOVE)
         return take_effect(secrets, op, read, before);
     if (read)
