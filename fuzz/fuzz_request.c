@@ -156,8 +156,8 @@ static void stream_end(struct fsh_keeper_request *request, const char *bytes, si
     input->answered = true;
 }
 
-static const struct fsh_request_source source = {header, argument,     answer,
-                                                 stream, stream_write, stream_end};
+static const struct fsh_request_source source = {header,       argument,   answer, stream,
+                                                 stream_write, stream_end, NULL};
 
 /* ---- reading the input ------------------------------------------------------------------- */
 

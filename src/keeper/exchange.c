@@ -4,6 +4,7 @@
 
 #include "keeper/connection.h"
 #include "keeper/metrics.h"
+#include "keeper/strict.h"
 
 #include "base/post.h"
 
@@ -54,6 +55,11 @@ static const char *request_argument(const struct fsh_keeper_request *request, co
     return MHD_lookup_connection_value(connection_of(request)->mhd, MHD_GET_ARGUMENT_KIND, name);
 }
 
+static bool request_strange(const struct fsh_keeper_request *request)
+{
+    return !fsh_strict_arguments(connection_of(request)->mhd, request->route->pattern);
+}
+
 static void request_answer(struct fsh_keeper_request *request, struct fsh_page *page)
 {
     struct fsh_connection *connection = connection_of(request);
@@ -71,6 +77,7 @@ static const struct fsh_request_source source = {
     .stream = fsh_stream_begin,
     .write = fsh_stream_write,
     .end = fsh_stream_end,
+    .strange = request_strange,
 };
 
 /* ---- its answer --------------------------------------------------------------------------- */
@@ -191,6 +198,8 @@ static enum MHD_Result begin(struct fsh_connection *connection, const char *meth
     request->route = NULL;
     request->verb = 0;
     memset(request->segments, 0, sizeof(request->segments));
+    if (!fsh_strict_headers(connection->mhd))
+        return refuse(connection, 400, "a header has control characters");
     if (!fsh_body_framed(request))
         return refuse(connection, 400, "it is not clear where the request ends");
     if (fsh_body_too_large(request))

@@ -61,6 +61,8 @@ struct fsh_request_source {
     int (*stream)(struct fsh_keeper_request *request, const char *type);
     int (*write)(struct fsh_keeper_request *request, const char *bytes, size_t len);
     void (*end)(struct fsh_keeper_request *request, const char *bytes, size_t len);
+    /* Whether the query has something in it that the route does not take. NULL: it never has. */
+    bool (*strange)(const struct fsh_keeper_request *request);
 };
 
 static inline const char *fsh_request_header(const struct fsh_keeper_request *request,

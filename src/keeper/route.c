@@ -129,6 +129,9 @@ void fsh_route(struct fsh_keeper_request *request)
             request->route = route;
             if (!name_segments(request, spans))
                 fsh_request_answer(request, fsh_page_http(400, "the path is badly encoded"));
+            else if (request->source->strange && request->source->strange(request))
+                fsh_request_answer(
+                    request, fsh_page_http(400, "a query argument is unknown, or comes twice"));
             else
                 route->handle(request);
             return;

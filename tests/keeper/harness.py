@@ -51,7 +51,13 @@ class Platform(_cli.Platform):
         port_file = os.path.join(self.folder, "port")
         self.process = subprocess.Popen([binary, "--listen", "127.0.0.1:0", "--port-file", port_file,
                                          "--quiet", *options])
-        wait_for(lambda: os.path.exists(port_file) and os.path.getsize(port_file), "the devserver")
+        try:
+            wait_for(lambda: self.process.poll() is not None or
+                     os.path.exists(port_file) and os.path.getsize(port_file), "the devserver")
+            check(self.process.poll() is None, f"the devserver ends with {self.process.poll()}")
+        except AssertionError:
+            self.close()
+            raise
         with open(port_file, encoding="ascii") as file:
             self.address = file.read().strip()
         self.url = "http://" + self.address

@@ -77,6 +77,11 @@ REFUSED = {
     "no version": b"GET /v1/platform FOO\r\nHost: x\r\n\r\n",
     "a NUL in the path": b"GET /v1/pla\0tform HTTP/1.1\r\nHost: x\r\n\r\n",
     "a header without a colon": b"GET /v1/platform HTTP/1.1\r\nHost: x\r\nnonsense\r\n\r\n",
+    "a control character in a header": PLAIN[:-2] + b"X-A: a\x01b\r\n\r\n",
+    "a DEL in a header": PLAIN[:-2] + b"X-A: a\x7fb\r\n\r\n",
+    "a CR alone in a header": PLAIN[:-2] + b"X-A: a\rX-B: b\r\n\r\n",
+    "a NUL in a header's name": PLAIN[:-2] + b"X\0A: ab\r\n\r\n",
+    "a NUL in an argument": b"GET /v1/sessions/billing/headers?partner=fd42%00x HTTP/1.1\r\nHost: x\r\n\r\n",
     "a space before the colon": POST + b"Content-Length : 5\r\n\r\n12345",
     "lengths that differ": POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n12345" + LATER,
     "a length and chunks": POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" +

@@ -268,6 +268,25 @@ def no_such_path_or_method(lab):
         problem(keeper.browse("GET", "/freshet/sign-in"), 405)
 
 
+def queries_are_checked(lab):
+    """What an operation does not take, or takes once: 400, whoever asks. Gateways hand on any query to /authz."""
+    with keeper_of(lab) as keeper:
+        keeper.signed_in("billing")
+        for method, template, operation in CONTRACT.operations():
+            ask = keeper.browse if CONTRACT.door(operation) == "BROWSER" else keeper.call
+            path = template.replace("{name}", "billing").replace("{id}", "x")
+            named = [parameter["name"] for parameter in map(CONTRACT.resolve, operation.get("parameters", []))
+                     if parameter["in"] == "query"]
+            strange = ["strange=1", "strange", "=1", "&strange=", "Partner=fd42"]
+            for query in strange + [f"{name}=1&{name}=1" for name in named] + [f"{name}=1%00" for name in named]:
+                answer = ask(method, f"{path}?{query}")
+                refused = answer.status == 400 and "query argument" in answer.json["detail"]
+                check(refused != template.startswith("/authz"), f"{method} {path}?{query}: {answer}")
+            for name in named:
+                answer = ask(method, f"{path}?{name}=1")
+                check(b"query argument" not in answer.body, f"{method} {path}?{name}: {answer}")
+
+
 def verbs_of_strangers(lab):
     """Without a verb: 403 whether the name is there or not, and never what it would answer."""
     with keeper_of(lab) as keeper:
@@ -482,7 +501,7 @@ def every_operation_was_exercised(_):
 run_cases([
     the_document_is_well_formed, the_document_and_the_route_tables_agree, platform_and_sessions, status,
     headers, arguments_are_checked, token, unauthorized, sign_in_and_challenges, sign_out, mfa_settings,
-    explain, events, health, no_such_path_or_method, verbs_of_strangers, bodies_are_checked,
+    explain, events, health, no_such_path_or_method, queries_are_checked, verbs_of_strangers, bodies_are_checked,
     browser_session, browser_challenges, authz, browser_bodies_are_checked,
     every_operation_was_exercised,
 ], CONTRACT)

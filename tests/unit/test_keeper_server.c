@@ -92,7 +92,7 @@ static void look(struct fsh_keeper_request *request)
     char text[256];
     bool several = false;
     const char *header = request->source->header(request, "X-Look", &several);
-    const char *argument = fsh_request_argument(request, "look");
+    const char *argument = fsh_request_argument(request, "min_valid_ms");
     int len = snprintf(text, sizeof(text), "%s %s %d %s", request->method, header ? header : "-",
                        several, argument ? argument : "-");
 
@@ -129,7 +129,7 @@ const struct fsh_route fsh_control_routes[] = {
     {FSH_DOOR_CONTROL, "POST", "/echo", echo},
     {FSH_DOOR_CONTROL, "GET", "/echo", echo},
     {FSH_DOOR_CONTROL, "GET", "/wait", keep_waiting},
-    {FSH_DOOR_CONTROL, "GET", "/look", look},
+    {FSH_DOOR_CONTROL, "GET", "/v1/sessions/:name/token", look},
     {FSH_DOOR_CONTROL, "GET", "/stream", stream},
     {FSH_DOOR_CONTROL, "GET", "/none", no_memory},
     {0},
@@ -276,10 +276,12 @@ static void a_request_is_seen_as_it_was_sent(void **state)
     int fd = dial();
 
     (void)state;
-    request(fd, "GET /look?look=a%20b&x=y", "x-look: 1\r\nX-LOOK: 2\r\n");
+    request(fd, "GET /v1/sessions/x/token?min_valid_ms=a%20b", "x-look: 1\r\nX-LOOK: 2\r\n");
     assert_non_null(strstr(hear(fd, "a b"), "\r\n\r\nGET 1 1 a b"));
-    request(fd, "GET /look", "x-look: 1\r\n");
+    request(fd, "GET /v1/sessions/x/token", "x-look: 1\r\n");
     assert_non_null(strstr(hear(fd, " -"), "\r\n\r\nGET 1 0 -"));
+    request(fd, "GET /v1/sessions/x/token?min_valid_ms=1&x=y", "");
+    assert_non_null(strstr(hear(fd, "twice"), "400 Bad Request"));
     (void)close(fd);
 }
 
