@@ -112,7 +112,7 @@ static void token_bytes(const struct fsh_secret *bytes)
     struct fsh_token *token = NULL;
     struct fsh_secret again = {0};
 
-    if (fsh_token_decode(bytes, &token) == 0) {
+    if (fsh_token_decode(bytes, NULL, &token) == 0) {
         must(fsh_token_encode(token, &again) == 0);
         same(bytes, &again);
         for (size_t i = 0; i < token->partner_count; i++) {

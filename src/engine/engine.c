@@ -153,6 +153,7 @@ static int use_cache(struct fsh_active *active, enum fsh_cache_kind kind, uint64
     use->op.session_key = fsh_engine_session_key(active->session);
     use->op.kind = kind;
     use->op.token = token;
+    use->op.shelf = active->session->engine->shelf;
     use->op.generation = generation;
     use->then = then;
     use->asked_at = fsh_engine_now(active->session->engine).mono;
@@ -425,6 +426,10 @@ int fsh_engine_new(const struct fsh_engine_options *options, const struct fsh_io
 
     if (!engine)
         return FRESHET_ENOMEM;
+    if (fsh_shelf_new(&engine->shelf) != FRESHET_OK) {
+        free(engine);
+        return FRESHET_ENOMEM;
+    }
     engine->options = *options;
     engine->io = *io;
     engine->gate.room = FSH_FLIGHTS_MAX;
@@ -453,6 +458,7 @@ void fsh_engine_free(struct fsh_engine *engine)
         (void)pthread_mutex_destroy(&engine->locks[i].lock);
     fsh_base_heap_done(&engine->timers);
     fsh_engine_ledger_done(&engine->ledger);
+    fsh_shelf_free(engine->shelf);
     free(engine);
 }
 

@@ -215,18 +215,20 @@ static enum fsh_result_kind result_kind(enum fsh_outcome outcome)
  * were. */
 static int make_token(struct fsh_active *active, const struct fsh_request *request)
 {
-    const struct fsh_profile *profile = active->session->engine->options.profile;
+    struct fsh_engine *engine = active->session->engine;
+    const struct fsh_profile *profile = engine->options.profile;
     const struct fsh_core *core = &active->core;
     const struct fsh_grant *grant = &active->grant;
     const struct fsh_token *before = active->session->token;
     bool keep = !grant->identified && before;
-    struct fsh_stamp sent_at = {core->started_at.ms, active->session->engine->io.boot};
+    struct fsh_stamp sent_at = {core->started_at.ms, engine->io.boot};
     struct fsh_secret value = {0};
     struct fsh_token *token;
     int status = fsh_profile_authorization(profile, &grant->access_token, &value);
 
     if (status == FRESHET_OK)
         status = fsh_token_new(
+            engine->shelf,
             core->record.incarnation + (request->kind == FSH_EXCHANGE_REFRESH ? 0 : 1),
             core->reserved, sent_at, grant->lifetime_ms, &value,
             fsh_profile_partner_header(profile), keep ? before->partners : grant->partners,

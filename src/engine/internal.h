@@ -22,8 +22,9 @@ struct fsh_engine {
     struct fsh_engine_options options;
     struct fsh_io io;
     struct fsh_gate gate;
-    struct fsh_heap timers; /* of sessions and of calls */
-    size_t timer_count;     /* that may be set at once */
+    struct fsh_shelf *shelf; /* of sessions and their tokens */
+    struct fsh_heap timers;  /* of sessions and of calls */
+    size_t timer_count;      /* that may be set at once */
     uint32_t sessions_made;
     bool gate_opened;
     LIST_HEAD(, fsh_session) sessions;

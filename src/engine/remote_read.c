@@ -168,7 +168,7 @@ static int make_token(const json_t *json, char *const *partners, size_t count,
     int status = fsh_base_secret_copy(authorization, strlen(authorization), &value);
 
     if (status == FRESHET_OK)
-        status = fsh_token_new(0, count_of(json, "generation"), (struct fsh_stamp){0, 0},
+        status = fsh_token_new(NULL, 0, count_of(json, "generation"), (struct fsh_stamp){0, 0},
                                number_of(json, "lifetime_ms", 0), &value,
                                text_of(json, "partner_header"), partners, count, &token);
     fsh_base_secret_done(&value);

@@ -118,7 +118,7 @@ void fsh_engine_session_unref(struct fsh_session *session)
 {
     /* The last one must see all that others did with it before it frees. */
     if (atomic_fetch_sub_explicit(&session->references, 1, memory_order_acq_rel) == 1)
-        free(session);
+        fsh_shelf_give(session);
 }
 
 static void credentials_free(const struct fsh_credentials *credentials)
@@ -487,7 +487,7 @@ static struct fsh_session *session_new(struct fsh_engine *engine,
     size_t size = options->size ? options->size : sizeof(struct fsh_session);
     size_t key = options->session_key ? FSH_SESSION_KEY : 0;
     size_t name = strlen(options->name) + 1;
-    struct fsh_session *session = calloc(1, size + key + name);
+    struct fsh_session *session = fsh_shelf_take(engine->shelf, size + key + name);
 
     if (!session)
         return NULL;
@@ -505,7 +505,7 @@ static struct fsh_session *session_new(struct fsh_engine *engine,
     if (session->credentials)
         credentials_free(session->credentials);
     wipe_key(session);
-    free(session);
+    fsh_shelf_give(session);
     return NULL;
 }
 

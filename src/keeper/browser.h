@@ -10,6 +10,7 @@
 #include "keeper/table.h"
 
 #include "base/bounds.h"
+#include "base/shelf.h"
 
 #include <netinet/in.h>
 #include <sys/queue.h>
@@ -61,6 +62,7 @@ struct fsh_browsers {
     size_t most;          /* sessions in all */
     unsigned most_of_one; /* of an account */
     struct fsh_limits *limits;
+    struct fsh_shelf *shelf;   /* of sessions and words */
     struct fsh_table sessions; /* struct fsh_browser */
     struct fsh_table accounts; /* struct fsh_browser_word */
     struct fsh_table agents;

@@ -57,7 +57,7 @@ static struct fsh_browser_word *word_ref(struct fsh_browsers *browsers, struct f
             return word;
         }
     }
-    word = calloc(1, sizeof(*word) + len);
+    word = fsh_shelf_take(browsers->shelf, sizeof(*word) + len);
     if (!word)
         return NULL;
     memcpy(word->text, text, len);
@@ -71,7 +71,7 @@ static void word_unref(struct fsh_table *words, struct fsh_browser_word *word)
     if (!word || --word->references > 0)
         return;
     fsh_table_remove(words, &word->node);
-    free(word);
+    fsh_shelf_give(word);
 }
 
 void fsh_browser_word_unref(struct fsh_browsers *browsers, struct fsh_browser_word *account)
@@ -158,7 +158,7 @@ struct fsh_browser *fsh_browsers_by_hash(const struct fsh_browsers *browsers,
 static void browser_free(struct fsh_browser *browser)
 {
     free(browser->partner);
-    free(browser);
+    fsh_shelf_give(browser);
 }
 
 void fsh_browser_unref(struct fsh_browser *browser)
@@ -173,7 +173,7 @@ void fsh_browser_unref(struct fsh_browser *browser)
 int fsh_browsers_add(struct fsh_browsers *browsers, const unsigned char hash[FSH_COOKIE_HASH],
                      const struct fsh_browser_about *about, struct fsh_browser **ret_browser)
 {
-    struct fsh_browser *browser = calloc(1, sizeof(*browser));
+    struct fsh_browser *browser = fsh_shelf_take(browsers->shelf, sizeof(*browser));
 
     if (!browser)
         return FRESHET_ENOMEM;
@@ -435,7 +435,8 @@ static int browsers_init(struct fsh_browsers *browsers, const struct freshet_con
     TAILQ_INIT(&browsers->challenged);
     TAILQ_INIT(&browsers->endings);
     randombytes_buf(browsers->key, sizeof(browsers->key));
-    if (fsh_table_init(&browsers->sessions) != FRESHET_OK ||
+    if (fsh_shelf_new(&browsers->shelf) != FRESHET_OK ||
+        fsh_table_init(&browsers->sessions) != FRESHET_OK ||
         fsh_table_init(&browsers->accounts) != FRESHET_OK ||
         fsh_table_init(&browsers->agents) != FRESHET_OK ||
         fsh_table_init(&browsers->attempts) != FRESHET_OK ||
@@ -502,6 +503,7 @@ void fsh_browsers_free(struct fsh_browsers *browsers)
     fsh_table_done(&browsers->agents);
     fsh_table_done(&browsers->attempts);
     fsh_limits_free(browsers->limits);
+    fsh_shelf_free(browsers->shelf);
     free(browsers->origin);
     free(browsers);
 }

@@ -113,6 +113,7 @@ struct fsh_cache_op {
     const unsigned char *session_key; /* as in struct fsh_store_op */
     enum fsh_cache_kind kind;
     struct fsh_token *token; /* PUT: a reference, the operation's; GET: out, likewise, or NULL */
+    struct fsh_shelf *shelf; /* GET: for a token that is made of what was stored; or NULL */
     uint64_t generation;     /* DROP: that one and any older */
     int status;              /* out */
     char why[FSH_WHY_MAX];   /* out, as in struct fsh_store_op */

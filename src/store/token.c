@@ -7,13 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* All that a token has is one block of memory: there may be a million, each replaced every hour,
- * and what they leave behind should not lie between what comes and goes with every refresh. */
 static void token_free(struct fsh_token *token)
 {
     fsh_base_wipe(token->authorization.bytes, token->authorization.len);
     free(token->preset);
-    free(token);
+    fsh_shelf_give(token);
 }
 
 static size_t text_bytes(const char *partner_header, char *const *partners, size_t count)
@@ -49,13 +47,14 @@ static void make_bundle(struct fsh_token *token, size_t index)
     bundle->headers.list = bundle->list;
 }
 
-int fsh_token_new(uint64_t incarnation, uint64_t generation, struct fsh_stamp sent_at,
-                  int64_t lifetime_ms, struct fsh_secret *authorization, const char *partner_header,
-                  char *const *partners, size_t partner_count, struct fsh_token **ret_token)
+int fsh_token_new(struct fsh_shelf *shelf, uint64_t incarnation, uint64_t generation,
+                  struct fsh_stamp sent_at, int64_t lifetime_ms, struct fsh_secret *authorization,
+                  const char *partner_header, char *const *partners, size_t partner_count,
+                  struct fsh_token **ret_token)
 {
-    struct fsh_token *token =
-        calloc(1, sizeof(*token) + partner_count * (sizeof(struct fsh_bundle) + sizeof(char *)) +
-                      text_bytes(partner_header, partners, partner_count) + authorization->len + 1);
+    struct fsh_token *token = fsh_shelf_take(
+        shelf, sizeof(*token) + partner_count * (sizeof(struct fsh_bundle) + sizeof(char *)) +
+                   text_bytes(partner_header, partners, partner_count) + authorization->len + 1);
     char *at;
 
     if (!token)

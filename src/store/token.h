@@ -3,6 +3,7 @@
 #define FSH_STORE_TOKEN_H
 
 #include "base/secret.h"
+#include "base/shelf.h"
 #include "base/time.h"
 
 #include <freshet/headers.h>
@@ -33,11 +34,12 @@ struct fsh_bundle {
     struct fsh_token *token;
 };
 
-/* Copies all of it; `authorization` is wiped then. One reference is the caller's. FRESHET_ENOMEM
- * leaves everything as it was. */
-int fsh_token_new(uint64_t incarnation, uint64_t generation, struct fsh_stamp sent_at,
-                  int64_t lifetime_ms, struct fsh_secret *authorization, const char *partner_header,
-                  char *const *partners, size_t partner_count, struct fsh_token **ret_token);
+/* Copies all of it, onto the shelf, which may be NULL; `authorization` is wiped then. One reference
+ * is the caller's. FRESHET_ENOMEM leaves everything as it was. */
+int fsh_token_new(struct fsh_shelf *shelf, uint64_t incarnation, uint64_t generation,
+                  struct fsh_stamp sent_at, int64_t lifetime_ms, struct fsh_secret *authorization,
+                  const char *partner_header, char *const *partners, size_t partner_count,
+                  struct fsh_token **ret_token);
 
 struct fsh_token *fsh_token_ref(struct fsh_token *token);
 void fsh_token_unref(struct fsh_token *token);

@@ -173,7 +173,8 @@ static int read_parts(struct fsh_reader *reader, struct parts *parts)
     return status;
 }
 
-int fsh_token_decode(const struct fsh_secret *bytes, struct fsh_token **ret_token)
+int fsh_token_decode(const struct fsh_secret *bytes, struct fsh_shelf *shelf,
+                     struct fsh_token **ret_token)
 {
     struct fsh_reader reader = {(const unsigned char *)fsh_base_secret_reveal(bytes), bytes->len,
                                 false};
@@ -181,7 +182,7 @@ int fsh_token_decode(const struct fsh_secret *bytes, struct fsh_token **ret_toke
     int status = read_parts(&reader, &parts);
 
     if (status == FRESHET_OK)
-        status = fsh_token_new(parts.incarnation, parts.generation, parts.sent_at,
+        status = fsh_token_new(shelf, parts.incarnation, parts.generation, parts.sent_at,
                                parts.lifetime_ms, &parts.authorization, parts.header,
                                parts.partners, parts.partner_count, ret_token);
     parts_done(&parts);

@@ -14,6 +14,7 @@ int fsh_token_encode(const struct fsh_token *token, struct fsh_secret *ret_bytes
 
 /* *ret_token: one reference, the caller's. FRESHET_ESTORE for bytes of another version, incomplete,
  * over the bounds, or with what no header may hold (rule 4); FRESHET_ENOMEM. */
-int fsh_token_decode(const struct fsh_secret *bytes, struct fsh_token **ret_token);
+int fsh_token_decode(const struct fsh_secret *bytes, struct fsh_shelf *shelf,
+                     struct fsh_token **ret_token);
 
 #endif

@@ -212,8 +212,8 @@ static void make_token(const void *what)
     int status;
 
     alloc_arm();
-    status = fsh_token_new(1, 1, (struct fsh_stamp){0, 1}, 1000, &value, "X-Partner", partners, 2,
-                           &token);
+    status = fsh_token_new(NULL, 1, 1, (struct fsh_stamp){0, 1}, 1000, &value, "X-Partner",
+                           partners, 2, &token);
     if (in_vain(status))
         assert_null(token);
     /* The bytes are the token's, or the caller's as before. */
@@ -342,7 +342,7 @@ static void use_tokens(const void *what)
 
     assert_int_equal(fsh_store_memory_tokens(&cache, NULL), FRESHET_OK);
     assert_int_equal(
-        fsh_token_new(1, 1, (struct fsh_stamp){0, 1}, 1000, &value, "X", NULL, 0, &token),
+        fsh_token_new(NULL, 1, 1, (struct fsh_stamp){0, 1}, 1000, &value, "X", NULL, 0, &token),
         FRESHET_OK);
     put.token = fsh_token_ref(token);
     alloc_arm();
@@ -434,12 +434,12 @@ static void use_token_bytes(const void *what)
     int status;
 
     assert_int_equal(
-        fsh_token_new(1, 1, (struct fsh_stamp){0, 1}, 1000, &value, "X", partners, 1, &token),
+        fsh_token_new(NULL, 1, 1, (struct fsh_stamp){0, 1}, 1000, &value, "X", partners, 1, &token),
         FRESHET_OK);
     alloc_arm();
     status = fsh_token_encode(token, &bytes);
     if (status == FRESHET_OK)
-        status = fsh_token_decode(&bytes, &read);
+        status = fsh_token_decode(&bytes, NULL, &read);
     assert_int_equal(in_vain(status), read == NULL);
     fsh_base_secret_done(&bytes);
     fsh_token_unref(read);

@@ -174,9 +174,9 @@ static void use_cache(const void *what)
         struct fsh_secret value = secret("Bearer y");
 
         op.kind = FSH_CACHE_PUT;
-        assert_int_equal(
-            fsh_token_new(1, 1, (struct fsh_stamp){5, 1}, 1000, &value, "X", NULL, 0, &op.token),
-            FRESHET_OK);
+        assert_int_equal(fsh_token_new(NULL, 1, 1, (struct fsh_stamp){5, 1}, 1000, &value, "X",
+                                       NULL, 0, &op.token),
+                         FRESHET_OK);
     }
     alloc_arm();
     use(cache, &op);

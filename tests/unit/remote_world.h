@@ -22,7 +22,7 @@ struct world {
     struct fsh_post *waiting[POSTS];
     unsigned posts;
     struct fsh_request *in_air[IN_AIR];
-    unsigned sent; /* in all */
+    unsigned sent;    /* in all */
     unsigned callers; /* who wait */
     struct fsh_engine *engine;
     struct fsh_session *session;

@@ -237,7 +237,7 @@ void put(struct fsh_token_cache *cache, const char *session, uint64_t generation
     struct fsh_secret value = secret("Bearer x");
     struct fsh_cache_op op = {.session = session, .kind = FSH_CACHE_PUT};
 
-    assert_int_equal(fsh_token_new(1, generation, (struct fsh_stamp){5, 1}, 1000, &value,
+    assert_int_equal(fsh_token_new(NULL, 1, generation, (struct fsh_stamp){5, 1}, 1000, &value,
                                    "X-Preferred-Partner-Id", partners, 1, &op.token),
                      FRESHET_OK);
     use(cache, &op);

@@ -383,6 +383,21 @@ static void until_used_up(struct page *page)
     }
 }
 
+/* Signs in, and waits until the token is used up; refreshes take so long from then on. */
+static void sign_in_and_use_up(struct page *page, int refresh_ms)
+{
+    char fault[128];
+
+    devserver_control(&page->visit->server, "PUT", "/_dev/lifetime", "{\"seconds\": 2}");
+    page_sign_in(page, "svc-demo");
+    (void)snprintf(fault, sizeof(fault),
+                   "{\"match\": \"/auth/refresh_token\", \"count\": -1, \"kind\": \"latency\","
+                   " \"ms\": %d}",
+                   refresh_ms);
+    devserver_control(&page->visit->server, "POST", "/_dev/faults", fault);
+    until_used_up(page);
+}
+
 /* Rule 10: who waited for the flight is told that it is over, whatever lands. */
 static void sign_out_wins_over_a_flight(void **state)
 {
@@ -391,13 +406,8 @@ static void sign_out_wins_over_a_flight(void **state)
     struct asked asked;
     struct asked left;
 
-    devserver_control(&page.visit->server, "PUT", "/_dev/lifetime", "{\"seconds\": 2}");
-    page_sign_in(&page, "svc-demo");
+    sign_in_and_use_up(&page, 1000);
     outer = page;
-    devserver_control(&page.visit->server, "POST", "/_dev/faults",
-                      "{\"match\": \"/auth/refresh_token\", \"count\": -1, \"kind\": \"latency\","
-                      " \"ms\": 1000}");
-    until_used_up(&page);
     page_ask(&page, &asked, "GET", "/authz", "X-Original-Method: GET\n", NULL);
     page_ask(&page, &left, "GET", "/authz", "X-Original-Method: GET\n", NULL);
     assert_int_equal(asked.answers, 0);
@@ -425,12 +435,7 @@ static void a_kill_wins_over_a_flight(void **state)
     char path[64];
 
     page_sign_in(&killer, "svc-demo");
-    devserver_control(&page.visit->server, "PUT", "/_dev/lifetime", "{\"seconds\": 2}");
-    page_sign_in(&page, "svc-demo");
-    devserver_control(&page.visit->server, "POST", "/_dev/faults",
-                      "{\"match\": \"/auth/refresh_token\", \"count\": -1, \"kind\": \"latency\","
-                      " \"ms\": 1000}");
-    until_used_up(&page);
+    sign_in_and_use_up(&page, 1000);
     page_ask(&page, &asked, "GET", "/authz", "X-Original-Method: GET\n", NULL);
     assert_int_equal(asked.answers, 0);
     fsh_cookie_short(page_browser(&page)->hash, id);
@@ -488,12 +493,7 @@ static void one_flight_for_all(void **state)
     struct asked asked[20];
     long before;
 
-    devserver_control(&page.visit->server, "PUT", "/_dev/lifetime", "{\"seconds\": 2}");
-    page_sign_in(&page, "svc-demo");
-    devserver_control(&page.visit->server, "POST", "/_dev/faults",
-                      "{\"match\": \"/auth/refresh_token\", \"count\": -1, \"kind\": \"latency\","
-                      " \"ms\": 300}");
-    until_used_up(&page);
+    sign_in_and_use_up(&page, 300);
     before = devserver_counter(&page.visit->server, "refreshes");
     for (int i = 0; i < 20; i++)
         page_ask(&page, &asked[i], "GET", "/authz", "X-Original-Method: GET\n", NULL);

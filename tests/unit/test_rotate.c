@@ -212,8 +212,8 @@ static void put_token(struct stores *stores, const char *name, uint64_t generati
     struct fsh_secret value = {0};
 
     assert_int_equal(fsh_base_secret_copy("Bearer abc", 10, &value), FRESHET_OK);
-    assert_int_equal(fsh_token_new(1, generation, (struct fsh_stamp){1, 1}, 3600000, &value, HEADER,
-                                   partners, 1, &put.op.token),
+    assert_int_equal(fsh_token_new(NULL, 1, generation, (struct fsh_stamp){1, 1}, 3600000, &value,
+                                   HEADER, partners, 1, &put.op.token),
                      FRESHET_OK);
     use(stores, &put);
     fsh_token_unref(put.op.token);

@@ -368,7 +368,7 @@ static struct fsh_token *token(const char *authorization, const char *header, co
     struct fsh_secret value = secret(authorization);
     struct fsh_token *made = NULL;
 
-    assert_int_equal(fsh_token_new(4, 9, (struct fsh_stamp){-5, UINT64_MAX}, 3600000, &value,
+    assert_int_equal(fsh_token_new(NULL, 4, 9, (struct fsh_stamp){-5, UINT64_MAX}, 3600000, &value,
                                    header, partners, 2, &made),
                      FRESHET_OK);
     free(partners[0]);
@@ -384,7 +384,7 @@ static void tokens_come_back_with_their_headers(void **state)
 
     (void)state;
     assert_int_equal(fsh_token_encode(made, &bytes), FRESHET_OK);
-    assert_int_equal(fsh_token_decode(&bytes, &read), FRESHET_OK);
+    assert_int_equal(fsh_token_decode(&bytes, NULL, &read), FRESHET_OK);
     assert_int_equal(read->incarnation, 4);
     assert_int_equal(read->generation, 9);
     assert_true(read->sent_at.ms == -5 && read->sent_at.boot == UINT64_MAX);
@@ -411,7 +411,7 @@ static void tokens_are_read_whole_or_not(void **state)
         assert_int_equal(fsh_base_secret_copy(fsh_base_secret_reveal(&bytes),
                                               len == bytes.len ? len + 1 : len, &part),
                          FRESHET_OK);
-        assert_int_equal(fsh_token_decode(&part, &read), FRESHET_ESTORE);
+        assert_int_equal(fsh_token_decode(&part, NULL, &read), FRESHET_ESTORE);
     }
     assert_null(read);
     fsh_base_secret_done(&part);
@@ -450,10 +450,10 @@ static void what_no_header_may_hold_is_refused(void **state)
         char kept = bytes.bytes[i];
 
         bytes.bytes[i] = '\n'; /* in a text, or in its length */
-        assert_int_equal(fsh_token_decode(&bytes, &read), FRESHET_ESTORE);
+        assert_int_equal(fsh_token_decode(&bytes, NULL, &read), FRESHET_ESTORE);
         bytes.bytes[i] = kept;
     }
-    assert_int_equal(fsh_token_decode(&bytes, &read), FRESHET_OK);
+    assert_int_equal(fsh_token_decode(&bytes, NULL, &read), FRESHET_OK);
     fsh_token_unref(read);
     fsh_token_unref(fine);
     fsh_base_secret_done(&bytes);

@@ -93,9 +93,9 @@ static void the_log_is_brought_in_and_gone_at_the_end(void **state)
         struct fsh_secret value = secret(long_value);
         struct fsh_cache_op op = {.session = "ann", .kind = FSH_CACHE_PUT};
 
-        assert_int_equal(
-            fsh_token_new(1, i, (struct fsh_stamp){5, 1}, 1000, &value, "X", NULL, 0, &op.token),
-            FRESHET_OK);
+        assert_int_equal(fsh_token_new(NULL, 1, i, (struct fsh_stamp){5, 1}, 1000, &value, "X",
+                                       NULL, 0, &op.token),
+                         FRESHET_OK);
         use(stores->tokens, &op);
         assert_int_equal(op.status, FRESHET_OK);
         fsh_token_unref(op.token);

@@ -88,7 +88,7 @@ static int open_row(struct tokens *tokens, struct fsh_cache_op *op, sqlite3_stmt
                             &plain, op->why, sizeof(op->why));
 
     if (status == FRESHET_OK)
-        status = fsh_token_decode(&plain, &token);
+        status = fsh_token_decode(&plain, op->shelf, &token);
     fsh_base_secret_done(&plain);
     if (status == FRESHET_OK && token->generation == bound.generation &&
         token->incarnation == bound.incarnation)
