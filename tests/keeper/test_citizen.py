@@ -199,7 +199,7 @@ def refuses_sockets_that_are_wrong(lab):
             activate(keeper, *arguments, names=names, sockets=sockets)
             kind = {"--seqpacket": socket.SOCK_SEQPACKET, "--datagram": socket.SOCK_DGRAM}
             with socket.socket(socket.AF_UNIX, kind.get("".join(arguments), socket.SOCK_STREAM)) as client:
-                client.connect(keeper.path(sockets[0]))
+                wait_for(lambda c=client, p=keeper.path(sockets[0]): c.connect_ex(p) == 0, "it listens")
                 client.send(b"GET / HTTP/1.1\r\n\r\n")
                 equal(keeper.wait(), 78)
             check(word in keeper.log(), keeper.log())
