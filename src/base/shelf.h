@@ -23,8 +23,8 @@ int fsh_shelf_new(struct fsh_shelf **ret_shelf);
  * NULL is allowed. */
 void fsh_shelf_free(struct fsh_shelf *shelf);
 
-/* A block, all zero and aligned for anything; NULL without memory. With NULL for the shelf it has a
- * board of its own. */
+/* A block, all zero and aligned for pointers and int64_t; NULL without memory. With NULL for the
+ * shelf it has a board of its own. */
 void *fsh_shelf_take(struct fsh_shelf *shelf, size_t size);
 
 /* Wipes it. NULL is allowed. */

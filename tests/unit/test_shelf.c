@@ -32,7 +32,7 @@ static void take(struct fsh_shelf *shelf, size_t size, unsigned char mark, struc
     unsigned char *bytes = fsh_shelf_take(shelf, size);
 
     assert_non_null(bytes);
-    assert_int_equal((uintptr_t)bytes % alignof(max_align_t), 0);
+    assert_int_equal((uintptr_t)bytes % alignof(int64_t), 0);
     for (size_t i = 0; i < size; i++)
         assert_int_equal(bytes[i], 0);
     memset(bytes, mark, size);
