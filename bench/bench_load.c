@@ -11,6 +11,7 @@
  *              are so many. */
 
 #include "rounds.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -80,21 +81,6 @@ static void ask(struct connection *connection, const struct order *order, int nu
         bench_die("a request cannot be sent", strerror(errno));
 }
 
-/* The end of the answer that is there; 0 while it is not whole. */
-static size_t whole(const char *answer)
-{
-    const char *body = strstr(answer, "\r\n\r\n");
-    const char *length = strcasestr(answer, "\r\ncontent-length:");
-    size_t body_len = 0;
-
-    if (!body)
-        return 0;
-    body += 4;
-    if (length && length < body)
-        body_len = strtoul(length + strlen("\r\ncontent-length:"), NULL, 10);
-    return strlen(body) < body_len ? 0 : (size_t)(body - answer) + body_len;
-}
-
 static bool answered(struct connection *connection, const struct order *order)
 {
     ssize_t got = recv(connection->fd, connection->answer + connection->len,
@@ -104,7 +90,7 @@ static bool answered(struct connection *connection, const struct order *order)
         bench_die("the server hung up", got < 0 ? strerror(errno) : NULL);
     connection->len += (size_t)got;
     connection->answer[connection->len] = '\0';
-    if (whole(connection->answer) == 0)
+    if (bench_wire_end(connection->answer) == 0)
         return false;
     if (strncmp(connection->answer, "HTTP/1.1 200 ", 13) != 0)
         bench_die("not 200", connection->answer);

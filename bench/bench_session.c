@@ -12,6 +12,7 @@
 
 #include "platform.h"
 #include "rounds.h"
+#include "wire.h"
 
 #include <freshet/freshet.h>
 #include <malloc.h>
@@ -134,7 +135,7 @@ int main(void)
     double snapshot;
 
     bench_platform_start(&platform);
-    refresh_tokens = copies(bench_platform_refresh_token());
+    refresh_tokens = copies(bench_wire_refresh_token());
     freshet = bench_platform_open(&platform);
     open_and_sign_in(freshet, 0, WARM);
     tell("handle", of_handle(freshet));

@@ -9,8 +9,8 @@
  */
 
 #include "rounds.h"
+#include "wire.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,12 +24,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCESS_TOKEN_BYTES  1000 /* as bench/platform.c has them */
-#define REFRESH_TOKEN_BYTES 1500
-#define CONNECTIONS         4096
-
-/* {"alg":"none"}, {"cognito:groups":["fd42"]} and "none", in base64url. */
-#define ID_TOKEN "eyJhbGciOiJub25lIn0.eyJjb2duaXRvOmdyb3VwcyI6WyJmZDQyIl19.bm9uZQ"
+#define CONNECTIONS 4096
 
 struct connection {
     size_t len;
@@ -41,40 +36,8 @@ static atomic_int sign_in_seconds = 3600;
 static atomic_int refresh_seconds = 3600;
 static atomic_int refreshes;
 static _Atomic double spent;
-static char access_token[ACCESS_TOKEN_BYTES + 1];
-static char refresh_token[REFRESH_TOKEN_BYTES + 1];
 
-/* ---- HTTP, as much as it takes ----------------------------------------------------------- */
-
-/* The end of the request that is there; 0 while it is not whole. */
-static size_t whole(const char *request)
-{
-    const char *body = strstr(request, "\r\n\r\n");
-    const char *length = strcasestr(request, "\r\ncontent-length:");
-    size_t body_len = 0;
-
-    if (!body)
-        return 0;
-    body += 4;
-    if (length && length < body)
-        body_len = strtoul(length + strlen("\r\ncontent-length:"), NULL, 10);
-    return strlen(body) < body_len ? 0 : (size_t)(body - request) + body_len;
-}
-
-static size_t grant(int seconds, bool with_refresh_token, char *ret_message, size_t size)
-{
-    char body[4096];
-    int len = snprintf(body, sizeof(body),
-                       "{\"AccessToken\":\"%s\",\"IdToken\":\"" ID_TOKEN "\",\"ExpiresIn\":%d,"
-                       "\"TokenType\":\"Bearer\"%s%s%s}",
-                       access_token, seconds, with_refresh_token ? ",\"RefreshToken\":\"" : "",
-                       with_refresh_token ? refresh_token : "", with_refresh_token ? "\"" : "");
-
-    return (size_t)snprintf(ret_message, size,
-                            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                            "Content-Length: %d\r\n\r\n%s",
-                            len, body);
-}
+/* ---- requests ---------------------------------------------------------------------------- */
 
 static void answer(int fd, const char *request)
 {
@@ -84,9 +47,11 @@ static void answer(int fd, const char *request)
 
     if (strncmp(request, "POST /auth/refresh_token ", 25) == 0) {
         atomic_fetch_add(&refreshes, 1);
-        len = grant(atomic_load(&refresh_seconds), false, message, sizeof(message));
+        len =
+            bench_wire_grant(atomic_load(&refresh_seconds), false, false, message, sizeof(message));
     } else if (strncmp(request, "POST /auth ", 11) == 0) {
-        len = grant(atomic_load(&sign_in_seconds), true, message, sizeof(message));
+        len =
+            bench_wire_grant(atomic_load(&sign_in_seconds), true, false, message, sizeof(message));
     } else {
         memcpy(message, missing, len);
     }
@@ -117,7 +82,7 @@ static void serve(int fd)
     }
     connection->len += (size_t)got;
     connection->request[connection->len] = '\0';
-    end = whole(connection->request);
+    end = bench_wire_end(connection->request);
     if (end == 0)
         return;
     answer(fd, connection->request);
@@ -196,20 +161,13 @@ int main(void)
         {"refreshes", order_refreshes},
         {"spent", order_spent},
     };
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t len = sizeof(address);
     pthread_t thread;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char url[64];
+    int listener = bench_wire_listen(url, sizeof(url));
 
-    memset(access_token, 'a', ACCESS_TOKEN_BYTES);
-    memset(refresh_token, 'r', REFRESH_TOKEN_BYTES);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (listener < 0 || bind(listener, (struct sockaddr *)&address, len) != 0 ||
-        listen(listener, 1024) != 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &len) != 0 ||
-        pthread_create(&thread, NULL, run, &listener) != 0)
+    if (pthread_create(&thread, NULL, run, &listener) != 0)
         bench_die("the stand-in platform does not start", strerror(errno));
-    printf("http://127.0.0.1:%u\n", (unsigned)ntohs(address.sin_port));
+    printf("%s\n", url);
     (void)fflush(stdout);
     return bench_rounds(orders, sizeof(orders) / sizeof(orders[0]));
 }

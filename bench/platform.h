@@ -25,9 +25,6 @@ struct bench_platform {
 /* Runs until the process ends. */
 void bench_platform_start(struct bench_platform *platform);
 
-/* The refresh token that every sign-in brings. */
-const char *bench_platform_refresh_token(void);
-
 /* A handle of the platform. */
 struct freshet *bench_platform_open(const struct bench_platform *platform);
 

@@ -28,6 +28,6 @@ void fsh_shelf_free(struct fsh_shelf *shelf);
 void *fsh_shelf_take(struct fsh_shelf *shelf, size_t size);
 
 /* Wipes it. NULL is allowed. */
-void fsh_shelf_give(void *block);
+void fsh_shelf_give(void *taken);
 
 #endif

@@ -384,11 +384,14 @@ void fsh_registry_carry_out(struct fsh_registry_change *change)
     for (size_t i = 0; i < change->count; i++) {
         struct plan *plan = &change->plans[i];
 
-        if (plan->stays)
+        if (plan->stays) {
             slot_of(plan->stays)->wanted = true;
+            swap_grants(plan->stays, plan);
+        }
         if (plan->replaced)
             slot_of(plan->replaced)->wanted = false;
-        swap_grants(plan->stays ? plan->stays : &plan->opened->entry, plan);
+        if (plan->opened)
+            swap_grants(&plan->opened->entry, plan);
     }
     sweep(registry);
     for (size_t i = 0; i < change->count; i++) {
