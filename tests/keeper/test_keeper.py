@@ -447,7 +447,8 @@ def a_full_disk_ends_nothing(lab):
         keeper.settled("billing")
         world.advance(60)
         answer = wait_for(lambda: (now := keeper.headers("billing")).status == 200 and now, "recovers")
-        equal(answer.json["generation"], generation + 1)
+        # One that was reserved before the clock was moved may be left out.
+        check(answer.json["generation"] > generation, repr(answer))
         equal(platform.counter("sign_in_attempts"), 1)
 
 
