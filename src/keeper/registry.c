@@ -404,10 +404,10 @@ void fsh_registry_carry_out(struct fsh_registry_change *change)
 int fsh_registry_apply(struct fsh_registry *registry, const struct freshet_config *config,
                        struct freshet_error *error)
 {
-    struct fsh_registry_change *change;
+    struct fsh_registry_change *change = NULL; /* set with FRESHET_OK alone */
     int status = fsh_registry_prepare(registry, config, &change, error);
 
-    if (status == FRESHET_OK)
+    if (change)
         fsh_registry_carry_out(change);
     return status;
 }
