@@ -21,7 +21,7 @@
 #include <string.h>
 
 #define WARM     100 /* sessions before the measurement */
-#define SESSIONS 2000
+#define SESSIONS 20000
 
 static struct freshet_session *sessions[WARM + SESSIONS];
 static const struct freshet_headers *headers[SESSIONS];

@@ -15,7 +15,7 @@
 #define UNIT 8 /* what a pointer and a 64-bit number need; malloc's 16 would cost a session 8 */
 
 /* Less than what malloc asks the system for, and so much that little is left over at its end. */
-#define BOARD_BYTES (64 * 1024)
+#define BOARD_BYTES (32 * 1024)
 
 /* What is handed out begins with `next`: that is the shelf's only while the block is back. */
 struct block {

@@ -18,7 +18,7 @@
 #ifdef FSH_SANITIZED
 #define BOARDS BLOCKS
 #else
-#define BOARDS 10
+#define BOARDS 20
 #endif
 
 struct taken {
