@@ -236,7 +236,8 @@ static void not_signed_in(const struct fsh_remote *remote, struct fsh_problem *p
 }
 
 /* Rule 13: a keeper of another platform than this handle's, which it may have become since the
- * last answer. Its token goes nowhere, and what is in hand is not its to judge. */
+ * last answer. Its token goes nowhere, and the one in hand goes no further either: a 401 to it
+ * would be told a keeper that does not know it. */
 static void not_ours(struct fsh_remote *remote, const char *why)
 {
     remote->problem = (struct fsh_problem){.status = FRESHET_ECONFIG, .retry_after_ms = -1};
