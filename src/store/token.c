@@ -9,7 +9,6 @@
 
 static void token_free(struct fsh_token *token)
 {
-    fsh_base_wipe(token->authorization.bytes, token->authorization.len);
     free(token->preset);
     fsh_shelf_give(token);
 }
