@@ -64,14 +64,15 @@ static bool same_place(const struct fsh_client *a, const struct fsh_client *b)
 
 bool fsh_attempt_may_go_on(struct fsh_attempt *attempt, struct fsh_keeper_request *request)
 {
-    const struct fsh_client before = attempt->client;
+    struct fsh_client client;
 
-    fsh_client_read(request, &attempt->client);
-    /* What another place has paid is not given back to this one. */
-    if (!same_place(&before, &attempt->client))
-        attempt->taken_there = 0;
-    if (!fsh_attempt_may(request, &attempt->client, attempt->account))
+    fsh_client_read(request, &client);
+    if (!fsh_attempt_may(request, &client, attempt->account))
         return false;
+    /* What another place has paid is not given back to this one. */
+    if (!same_place(&attempt->client, &client))
+        attempt->taken_there = 0;
+    attempt->client = client;
     attempt->taken++;
     attempt->taken_there++;
     return true;
