@@ -106,6 +106,35 @@ void ground_pass(struct ground *ground, int64_t ms)
     ground_settle(ground);
 }
 
+static void done(struct fsh_call *call)
+{
+    struct ground *ground = call->data;
+
+    assert_true(ground->in_air > 0);
+    ground->in_air--;
+    ground->status = call->status;
+    if (call->status != FRESHET_OK)
+        assert_true(call->error.status == call->status && call->error.message[0] != '\0');
+    fsh_base_secret_done(&call->mfa.qr_uri);
+    fsh_base_secret_done(&call->mfa.qr_secret);
+    fsh_base_secret_done(&call->answer);
+}
+
+int ground_call(struct ground *ground, struct fsh_call *call)
+{
+    call->done = done;
+    call->data = ground;
+    call->deadline = fsh_mono_add(ground->mono, FSH_CALL_MS);
+    ground->in_air++;
+    fsh_engine_call(call);
+    ground_settle(ground);
+    while (ground->in_air > 0) {
+        assert_true(ground->mono.ms < call->deadline.ms);
+        ground_pass(ground, 1000);
+    }
+    return ground->status;
+}
+
 void ground_end(struct ground *ground)
 {
     if (ground->engine) {

@@ -20,6 +20,8 @@ struct ground {
     /* Answers one of them. False: none is answered now. */
     bool (*answer)(void *data);
     void *data;
+    unsigned in_air; /* calls that have not ended */
+    int status;      /* of the last one that did */
 };
 
 void ground_begin(struct ground *ground, bool (*answer)(void *data), void *data);
@@ -35,6 +37,10 @@ void ground_settle(struct ground *ground);
 
 /* Lets time pass, from one thing that is due to the next. */
 void ground_pass(struct ground *ground, int64_t ms);
+
+/* Calls, and waits for the end, which comes by the deadline: the call's status. What the engine
+ * leaves of its input is the caller's. */
+int ground_call(struct ground *ground, struct fsh_call *call);
 
 /* Closes the engine, if there is one; nothing is left of it. */
 void ground_end(struct ground *ground);

@@ -18,9 +18,7 @@ struct world {
     struct fsh_secret_store *secrets;
     struct fsh_token_cache *tokens;
     struct fsh_session *session;
-    bool silent;     /* the platform does not answer */
-    unsigned in_air; /* calls that have not ended */
-    int status;      /* of the last one that did */
+    bool silent; /* the platform does not answer */
 };
 
 /* ---- the platform ---------------------------------------------------------------------------- */
@@ -53,38 +51,16 @@ static bool answer(void *data)
 
 /* ---- a session and its callers --------------------------------------------------------------- */
 
-static void done(struct fsh_call *call)
-{
-    struct world *world = call->data;
-
-    assert_true(world->in_air > 0);
-    world->in_air--;
-    world->status = call->status;
-    if (call->status != FRESHET_OK)
-        assert_true(call->error.status == call->status && call->error.message[0] != '\0');
-    fsh_base_secret_done(&call->mfa.qr_uri);
-    fsh_base_secret_done(&call->mfa.qr_secret);
-}
-
-/* Calls, and waits for the end, which comes by the deadline. */
 static int call(struct world *world, enum fsh_call_kind kind, struct fsh_secret *username,
                 struct fsh_secret *word)
 {
-    struct fsh_call call = {.kind = kind, .session = world->session, .done = done, .data = world};
+    struct fsh_call call = {.kind = kind, .session = world->session};
 
-    call.deadline = fsh_mono_add(world->ground.mono, FSH_CALL_MS);
     if (username)
         fsh_base_secret_move(&call.in.username, username);
     if (word)
         fsh_base_secret_move(&call.in.password, word);
-    world->in_air++;
-    fsh_engine_call(&call);
-    ground_settle(&world->ground);
-    while (world->in_air > 0) {
-        assert_true(world->ground.mono.ms < call.deadline.ms);
-        ground_pass(&world->ground, 1000);
-    }
-    return world->status;
+    return ground_call(&world->ground, &call);
 }
 
 static int sign_in(struct world *world)

@@ -26,8 +26,6 @@ static const struct fsh_remote_keeper keeper = {keeper_socket, {keeper_url, keep
 struct world {
     struct ground ground;
     struct fsh_session *session;
-    unsigned in_air; /* calls that have not ended */
-    int status;      /* of the last one that did */
 
     /* The keeper's. */
     bool live;
@@ -129,20 +127,6 @@ static bool answer(void *data)
 
 /* ---- a session and its callers ----------------------------------------------------------- */
 
-static void done(struct fsh_call *call)
-{
-    struct world *world = call->data;
-
-    assert_true(world->in_air > 0);
-    world->in_air--;
-    world->status = call->status;
-    if (call->status != FRESHET_OK)
-        assert_true(call->error.status == call->status && call->error.message[0] != '\0');
-    fsh_base_secret_done(&call->mfa.qr_uri);
-    fsh_base_secret_done(&call->mfa.qr_secret);
-    fsh_base_secret_done(&call->answer);
-}
-
 /* The input of all the calls there are; each sends its own. */
 static int fill(struct fsh_call *call)
 {
@@ -162,24 +146,14 @@ static int fill(struct fsh_call *call)
     return status;
 }
 
-/* Calls, and waits for the end, which comes by the deadline. */
 static int call(struct world *world, enum fsh_call_kind kind)
 {
-    struct fsh_call call = {.kind = kind, .session = world->session, .done = done, .data = world};
+    struct fsh_call call = {.kind = kind, .session = world->session};
     int status = kind == FSH_CALL_ENSURE ? FRESHET_OK : fill(&call);
 
     call.in.mfa_enabled = 1;
-    call.deadline = fsh_mono_add(world->ground.mono, FSH_CALL_MS);
-    if (status == FRESHET_OK) {
-        world->in_air++;
-        fsh_engine_call(&call);
-        ground_settle(&world->ground);
-        while (world->in_air > 0) {
-            assert_true(world->ground.mono.ms < call.deadline.ms);
-            ground_pass(&world->ground, 1000);
-        }
-        status = world->status;
-    }
+    if (status == FRESHET_OK)
+        status = ground_call(&world->ground, &call);
     fsh_base_secret_done(&call.in.username);
     fsh_base_secret_done(&call.in.password);
     fsh_base_secret_done(&call.in.code);
