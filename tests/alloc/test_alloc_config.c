@@ -39,7 +39,7 @@ static int make_place(void **state)
     struct place *place = calloc(1, sizeof(*place));
 
     assert_non_null(place);
-    (void)snprintf(place->folder, sizeof(place->folder), "/tmp/freshet-alloc-XXXXXX");
+    (void)snprintf(place->folder, sizeof(place->folder), P_tmpdir "/freshet-alloc-XXXXXX");
     assert_non_null(mkdtemp(place->folder));
     (void)snprintf(place->config, sizeof(place->config), "%s/freshet.conf", place->folder);
     (void)snprintf(place->more, sizeof(place->more), "%s/more.conf", place->folder);

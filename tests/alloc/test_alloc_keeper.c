@@ -242,7 +242,7 @@ static int set_up(void **state)
     (void)state;
     alloc_init();
     devserver_start(&world.server, "http", NULL);
-    (void)snprintf(world.folder, sizeof(world.folder), "/tmp/freshet-alloc-XXXXXX");
+    (void)snprintf(world.folder, sizeof(world.folder), P_tmpdir "/freshet-alloc-XXXXXX");
     assert_non_null(mkdtemp(world.folder));
     (void)snprintf(world.config, sizeof(world.config), "%s/conf", world.folder);
     (void)snprintf(world.password, sizeof(world.password), "%s/password", world.folder);

@@ -67,7 +67,7 @@ static int make_ward(void **state)
     none.rlim_cur = 0;
     (void)setrlimit(RLIMIT_CORE, &none);
     devserver_start(&ward->server, "http", NULL);
-    (void)snprintf(ward->folder, sizeof(ward->folder), "/tmp/freshet-doctor-XXXXXX");
+    (void)snprintf(ward->folder, sizeof(ward->folder), P_tmpdir "/freshet-doctor-XXXXXX");
     assert_non_null(mkdtemp(ward->folder));
     write_file(ward, "password", DEV_PASSWORD "\n", 0600);
     assert_int_equal(freshet_key_new(in(ward, "store.key", path), NULL), FRESHET_OK);

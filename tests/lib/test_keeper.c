@@ -180,7 +180,7 @@ static void a_service_needs_no_credentials_here(void **state)
     struct freshet_options options;
     struct freshet_session *session = NULL;
     const struct freshet_headers *headers = NULL;
-    char path[] = "/tmp/freshet-test-password-XXXXXX";
+    char path[] = P_tmpdir "/freshet-test-password-XXXXXX";
     char more[256];
     int fd = mkstemp(path);
 

@@ -259,7 +259,7 @@ static void a_service_signs_in_by_itself_or_says_why_not(void **state)
     struct freshet_session_options options = FRESHET_SESSION_OPTIONS_INIT;
     struct freshet_session *session = NULL;
     struct freshet_error error = {0};
-    char path[] = "/tmp/freshet-test-password-XXXXXX";
+    char path[] = P_tmpdir "/freshet-test-password-XXXXXX";
     int fd = mkstemp(path);
 
     if (embedded_only("the password's file is the keeper's; see test_keeper.c"))

@@ -39,7 +39,8 @@ void certificate_make(struct certificate *certificate)
     X509 *cert = self_signed(key);
     FILE *file;
 
-    (void)snprintf(certificate->folder, sizeof(certificate->folder), "/tmp/freshet-tls-XXXXXX");
+    (void)snprintf(certificate->folder, sizeof(certificate->folder),
+                   P_tmpdir "/freshet-tls-XXXXXX");
     assert_non_null(mkdtemp(certificate->folder));
     (void)snprintf(certificate->cert, sizeof(certificate->cert), "%s/cert", certificate->folder);
     (void)snprintf(certificate->key, sizeof(certificate->key), "%s/key", certificate->folder);

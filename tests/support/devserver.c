@@ -60,7 +60,7 @@ void devserver_start(struct devserver *server, const char *scheme, const char *c
     const struct timespec pause = {0, 5000000};
     char port_file[96];
 
-    (void)snprintf(server->folder, sizeof(server->folder), "/tmp/freshet-test-XXXXXX");
+    (void)snprintf(server->folder, sizeof(server->folder), P_tmpdir "/freshet-test-XXXXXX");
     if (!mkdtemp(server->folder))
         fail("no temporary folder");
     (void)snprintf(port_file, sizeof(port_file), "%s/port", server->folder);

@@ -100,7 +100,7 @@ void keeper_restart_for(struct keeper *keeper, const char *url)
 
 void keeper_start(struct keeper *keeper, const char *url, const char *more)
 {
-    (void)snprintf(keeper->folder, sizeof(keeper->folder), "/tmp/freshet-test-XXXXXX");
+    (void)snprintf(keeper->folder, sizeof(keeper->folder), P_tmpdir "/freshet-test-XXXXXX");
     if (!mkdtemp(keeper->folder))
         fail("no temporary folder");
     (void)snprintf(keeper->secrets, sizeof(keeper->secrets), "keeper:%s/control.sock",

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/freshet-config-XXXXXX";
+static char folder[] = P_tmpdir "/freshet-config-XXXXXX";
 
 static const char *path_of(const char *name, char ret_path[128])
 {

@@ -69,7 +69,7 @@ static int setup(void **state)
 {
     static struct answerer answerer;
 
-    answerer = (struct answerer){.folder = "/tmp/freshet-test-http-XXXXXX",
+    answerer = (struct answerer){.folder = P_tmpdir "/freshet-test-http-XXXXXX",
                                  .address = {.sun_family = AF_UNIX}};
     assert_non_null(mkdtemp(answerer.folder));
     (void)snprintf(answerer.address.sun_path, sizeof(answerer.address.sun_path), "%s/socket",

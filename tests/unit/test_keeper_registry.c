@@ -53,7 +53,7 @@ static int set_up(void **state)
     int fd;
 
     assert_non_null(place);
-    (void)snprintf(place->path, sizeof(place->path), "/tmp/freshet-registry-XXXXXX");
+    (void)snprintf(place->path, sizeof(place->path), P_tmpdir "/freshet-registry-XXXXXX");
     fd = mkstemp(place->path);
     assert_true(fd >= 0);
     (void)close(fd);

@@ -152,7 +152,7 @@ static int set_up(void **state)
     int fd;
 
     (void)state;
-    (void)snprintf(folder, sizeof(folder), "/tmp/freshet-server-XXXXXX");
+    (void)snprintf(folder, sizeof(folder), P_tmpdir "/freshet-server-XXXXXX");
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, sizeof(path), "%s/sock", folder);
     (void)sem_init(&arrived, 0, 0);

@@ -29,7 +29,7 @@ static int make_place(void **state)
     struct place *place = calloc(1, sizeof(*place));
 
     assert_non_null(place);
-    (void)snprintf(place->folder, sizeof(place->folder), "/tmp/freshet-keys-XXXXXX");
+    (void)snprintf(place->folder, sizeof(place->folder), P_tmpdir "/freshet-keys-XXXXXX");
     assert_non_null(mkdtemp(place->folder));
     (void)snprintf(place->file, sizeof(place->file), "%s/store.key", place->folder);
     (void)snprintf(place->beside, sizeof(place->beside), "%s.new", place->file);

@@ -44,7 +44,7 @@ static int make_place(void **state)
     struct freshet_options options = FRESHET_OPTIONS_INIT;
 
     assert_non_null(place);
-    (void)snprintf(place->folder, sizeof(place->folder), "/tmp/freshet-rotate-XXXXXX");
+    (void)snprintf(place->folder, sizeof(place->folder), P_tmpdir "/freshet-rotate-XXXXXX");
     assert_non_null(mkdtemp(place->folder));
     (void)snprintf(place->key_file, sizeof(place->key_file), "%s/key", place->folder);
     (void)snprintf(place->secrets_path, sizeof(place->secrets_path), "%s/s.db", place->folder);

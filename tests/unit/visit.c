@@ -63,7 +63,7 @@ int visit_setup(void **state)
     assert_non_null(visit);
     visit->peer.uid = visit->peer.gid = 54321;
     devserver_start(&visit->server, "http", NULL);
-    (void)snprintf(visit->folder, sizeof(visit->folder), "/tmp/freshet-visit-XXXXXX");
+    (void)snprintf(visit->folder, sizeof(visit->folder), P_tmpdir "/freshet-visit-XXXXXX");
     assert_non_null(mkdtemp(visit->folder));
     configure(visit);
     start(visit);
