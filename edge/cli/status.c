@@ -24,6 +24,13 @@ static json_t *document(const char *name, bool service, const struct freshet_ses
                      (json_int_t)now->age_ms, "partners", (json_int_t)now->partners);
 }
 
+/* Nobody has signed it in, and nothing says why that would fail. */
+static bool untouched(const struct freshet_session_status *now)
+{
+    return now->phase == FRESHET_PHASE_NONE &&
+           (now->status == FRESHET_ESIGNEDOUT || now->status == FRESHET_EUNAVAILABLE);
+}
+
 static void print(struct fsh_cli *cli, const char *name, bool service,
                   const struct freshet_session_status *now)
 {
@@ -40,7 +47,7 @@ static void print(struct fsh_cli *cli, const char *name, bool service,
     else if (live)
         fsh_cli_print(cli, "%ssigned in%s; its next use fetches a new token",
                       fsh_cli_colour(FSH_CLI_GREEN), fsh_cli_colour(FSH_CLI_PLAIN));
-    else if (service && now->phase == FRESHET_PHASE_NONE)
+    else if (service && untouched(now))
         fsh_cli_print(cli, "not used yet; its first use signs it in");
     else
         fsh_cli_print(cli, "%s%s%s", fsh_cli_colour(FSH_CLI_YELLOW),

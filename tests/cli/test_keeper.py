@@ -22,7 +22,8 @@ class Kept(World):
         self.keeper = os.path.abspath(keeper)
         self.socket = os.path.join(self.folder, "control.sock")
         with open(self.config, "a", encoding="utf-8") as f:
-            f.write(f"[store]\nsecrets = memory:\ntokens = memory:\n[keeper]\ncontrol_socket = {self.socket}\n")
+            f.write(f"[store]\nsecrets = memory:\ntokens = memory:\n[keeper]\ncontrol_socket = {self.socket}\n"
+                    f"[session stranger]\nusername = nobody\npassword_file = {self.folder}/password\n")
         self.process = None
 
     def begin(self):
@@ -68,7 +69,7 @@ def main():
         world.good("login", "mary", "--username", "svc-two", "--password-file", password)
         listed = json.loads(world.good("sessions", "--json"))
         check("a person's session is the keeper's, too",
-                  {"billing", "two", "mary"} == {one["session"] for one in listed})
+                  {"billing", "two", "stranger", "mary"} == {one["session"] for one in listed})
         check("mfa asks through it", "MFA is" in world.good("mfa", "mary", "status"))
         check("explain tells the keeper's ledger", "signed in" in world.good("explain", "billing"))
         check("doctor looks at the socket",
@@ -78,6 +79,8 @@ def main():
         check("held is held for everyone", world.code("headers", "billing") == 77)
         world.good("login", "billing")
         check("login brings it back", world.code("headers", "billing") == 0)
+        check("status says that credentials were refused", world.code("headers", "stranger") == 77 and
+                  "refused the credentials" in world.run("status", "stranger").stdout.decode())
         check("--no-keeper has stores of its own",
                   "not used yet" in world.good("--no-keeper", "status", "billing"))
         check("--keeper and --no-keeper are no pair",
