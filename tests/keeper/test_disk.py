@@ -97,7 +97,7 @@ def a_keeper_goes_on_with_what_it_has(lab):
         for _ in range(20):
             answer = keeper.headers("billing")
             equal((answer.status, answer.json["generation"]), (200, generation), repr(answer))
-        answer = keeper.get("/readyz")
+        answer = wait_for(lambda: (now := keeper.get("/readyz")).status != 200 and now, "it notices")
         equal((answer.status, answer.json["reasons"]), (503, ["the secret store cannot be used"]), repr(answer))
         equal(platform.counter("refresh_attempts"), 0, "no lease, no refresh")
         refused(sign_in(keeper, "ann"))
