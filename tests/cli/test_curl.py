@@ -168,10 +168,10 @@ def of_process(pid, name):
 
 
 def child_of(pid):
-    """The pid of curl, once it is curl."""
+    """The pid of curl, once it is curl: its name changes before its arguments and environment are there."""
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
         for child in f.read().split():
-            if of_process(child, "comm") == b"curl\n":
+            if of_process(child, "cmdline").startswith(b"curl\0") and of_process(child, "environ"):
                 return int(child)
     return None
 
